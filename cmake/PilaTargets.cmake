@@ -1,0 +1,44 @@
+# How every Pila target is compiled, and the two helpers that declare one.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+find_package(Threads REQUIRED)
+
+add_library(pila_options INTERFACE)
+target_include_directories(pila_options INTERFACE "${PROJECT_SOURCE_DIR}")
+target_link_libraries(pila_options INTERFACE Threads::Threads)
+# Sums keep the order and rounding that the source says: equal bits everywhere.
+target_compile_options(pila_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror -ffp-contract=off)
+if(PILA_PORTABLE)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    target_compile_options(pila_options INTERFACE -march=x86-64-v2)
+  endif()
+else()
+  target_compile_options(pila_options INTERFACE -march=native)
+endif()
+if(PILA_SANITIZE)
+  target_compile_options(pila_options INTERFACE
+    -fsanitize=${PILA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g)
+  target_link_options(pila_options INTERFACE -fsanitize=${PILA_SANITIZE})
+endif()
+
+# pila_library(NAME SOURCES ... [PUBLIC libs ...] [PRIVATE libs ...])
+function(pila_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC ${ARG_PUBLIC} PRIVATE pila_options ${ARG_PRIVATE})
+endfunction()
+
+# pila_program(NAME SOURCES ... LIBS ...)
+function(pila_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE pila_options ${ARG_LIBS})
+endfunction()

@@ -1,0 +1,37 @@
+// A device: its memory, its kernels, and the cache of blocks that tensors live in.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/core/allocator.h"
+#include "kernels/device_api.h"
+#include "kernels/kernel_table.h"
+
+namespace pila {
+
+class Device {
+ public:
+  // The CPU with its fast kernels. threads: 0 for all cores.
+  static std::shared_ptr<Device> cpu(int threads = 0);
+  // The CPU with the reference kernels only: slow, exact, also for float64.
+  static std::shared_ptr<Device> reference();
+
+  Device(std::string name, std::unique_ptr<kernels::DeviceApi> api, const kernels::KernelTable& kernels,
+         int threads);
+
+  const std::string& name() const { return name_; }
+  kernels::DeviceApi& api() { return *api_; }
+  const kernels::KernelTable& kernels() const { return kernels_; }
+  kernels::Stream& stream() { return *stream_; }  // the device's default stream
+  Allocator& allocator() { return *allocator_; }
+
+ private:
+  std::string name_;
+  std::unique_ptr<kernels::DeviceApi> api_;
+  const kernels::KernelTable& kernels_;
+  std::unique_ptr<kernels::Stream> stream_;
+  std::unique_ptr<Allocator> allocator_;
+};
+
+}  // namespace pila

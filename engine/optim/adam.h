@@ -1,0 +1,44 @@
+// Adam with decoupled weight decay, as Keras computes it.
+#pragma once
+
+#include <vector>
+
+#include "engine/autograd/tape.h"
+#include "engine/core/context.h"
+
+namespace pila {
+
+struct AdamOptions {
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7;
+  double weight_decay = 0;  // of all parameters, unless a parameter says otherwise
+};
+
+struct AdamParameter {
+  Tensor value;
+  double weight_decay = -1;  // negative: the options' value
+  double rate_factor = 1;    // multiplies the learning rate (layer-wise decay)
+};
+
+// Holds the moments. The step count and the rate are tensors, so that a step can be traced.
+class Adam {
+ public:
+  Adam(const Context& ctx, std::vector<AdamParameter> parameters, AdamOptions options = {});
+
+  // One update in place. Parameters without a gradient stay as they are.
+  void step(const Context& ctx, const Gradients& gradients, double rate);
+
+  std::int64_t steps() const { return steps_; }
+  // What a checkpoint keeps, in the parameters' order.
+  const std::vector<Tensor>& first_moments() const { return first_moments_; }
+  const std::vector<Tensor>& second_moments() const { return second_moments_; }
+  void restore_steps(const Context& ctx, std::int64_t steps);
+
+ private:
+  std::vector<AdamParameter> parameters_;
+  AdamOptions options_;
+  std::vector<Tensor> first_moments_, second_moments_;
+  Tensor step_, rate_;
+  std::int64_t steps_ = 0;
+};
+
+}  // namespace pila

@@ -1,0 +1,28 @@
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/families.h"
+#include "kernels/reference/reference.h"
+
+namespace pila::kernels::cpu {
+namespace {
+
+template <class Args>
+void append(Entry<Args>& entry, const Entry<Args>& reference) {
+  for (const auto& kernel : reference) entry.add(kernel);
+}
+
+}  // namespace
+
+const KernelTable& table() {
+  static const KernelTable instance = [] {
+    KernelTable table;
+    table.device = "cpu";
+    const KernelTable& reference = reference::table();
+#define PILA_APPEND(Args, entry) append(table.entry, reference.entry);
+    PILA_KERNEL_ENTRIES(PILA_APPEND)
+#undef PILA_APPEND
+    return table;
+  }();
+  return instance;
+}
+
+}  // namespace pila::kernels::cpu

@@ -1,0 +1,88 @@
+// A classification network: a backbone from the list of known ones, and a head.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/core/context.h"
+#include "layers/layer.h"
+
+namespace pila {
+
+// Is shown the output of every block as forward passes compute it, by the name of the Keras layer that ends
+// the block ("Conv1_relu", "block_2_add", "out_relu").
+using Observer = std::function<void(const std::string& name, const Tensor& output)>;
+
+// The part that maps images to features.
+class Backbone {
+ public:
+  virtual ~Backbone() = default;
+  // Keras' layers in Keras' order (input, padding and activation layers too): "freeze the first k" counts
+  // these.
+  virtual std::span<Layer* const> layers() const = 0;
+  // Images [n, h, w, 3] to features [n, h', w', c].
+  virtual Tensor forward(const Context& ctx, const Tensor& images, const Observer& observe = {}) const = 0;
+};
+
+// One layer behind the backbone. type: "GlobalAveragePooling2D", "Dropout", "Dense".
+struct HeadLayerSpec {
+  std::string type;
+  std::string name;
+  std::int64_t units = 0;             // Dense
+  bool bias = true;                   // Dense
+  std::string activation = "linear";  // Dense: "linear", "relu", "softmax"
+  double rate = 0;                    // Dropout
+  bool operator==(const HeadLayerSpec&) const = default;
+};
+
+struct ModelSpec {
+  std::string network = "mobilenet_v2";
+  double width = 1.0;  // alpha
+  std::int64_t input_height = 224, input_width = 224;
+  std::vector<HeadLayerSpec> head;  // empty: no top
+  DType type = DType::f32;
+  bool operator==(const ModelSpec&) const = default;
+};
+
+// Keras' own top: global average pooling, then Dense "predictions" with softmax.
+std::vector<HeadLayerSpec> imagenet_head(std::int64_t classes = 1000);
+
+class Model {
+ public:
+  // Weights as Keras initialises them, from the seed. Throws ShapeError for a spec that makes no network.
+  Model(const Context& ctx, ModelSpec spec, std::uint64_t seed = 0);
+  ~Model();
+
+  const ModelSpec& spec() const { return spec_; }
+  const Backbone& backbone() const { return *backbone_; }
+  std::int64_t classes() const;  // 0 without a top
+
+  // Backbone and head layers, in Keras' order.
+  const std::vector<Layer*>& layers() const { return layers_; }
+  Layer* find_layer(const std::string& name) const;  // null when there is none
+  std::int64_t parameter_count() const;
+
+  // Makes the first k layers untrainable and the rest trainable, by Keras' count: model.layers[:k].
+  void freeze_first(int k);
+  // Parameters that learn: of trainable layers, without moving statistics.
+  std::vector<Parameter*> trainable_parameters() const;
+
+  // Images [n, h, w, 3], preprocessed. features(): what the backbone gives. logits(): before the last softmax
+  // (the features when there is no top). probabilities(): with it.
+  Tensor features(const Context& ctx, const Tensor& images, const Observer& observe = {}) const;
+  Tensor logits(const Context& ctx, const Tensor& images, const Observer& observe = {}) const;
+  Tensor probabilities(const Context& ctx, const Tensor& images) const;
+
+ private:
+  ModelSpec spec_;
+  std::unique_ptr<Backbone> backbone_;
+  struct Head;
+  std::unique_ptr<Head> head_;
+  std::vector<Layer*> layers_;
+};
+
+}  // namespace pila
