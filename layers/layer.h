@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/core/context.h"
@@ -22,6 +23,8 @@ class Layer {
   // `type` is Keras' class name: "Conv2D", "BatchNormalization", "InputLayer".
   Layer(std::string name, std::string type) : name_(std::move(name)), type_(std::move(type)) {}
   virtual ~Layer() = default;
+  Layer(const Layer&) = delete;
+  Layer& operator=(const Layer&) = delete;
 
   const std::string& name() const { return name_; }
   const std::string& type() const { return type_; }
@@ -29,7 +32,7 @@ class Layer {
   // A frozen layer's parameters get no gradient; frozen batch normalisation runs on its moving statistics,
   // in training too. As in Keras, everything is trainable at first.
   bool trainable() const { return trainable_; }
-  void set_trainable(bool trainable) { trainable_ = trainable; }
+  virtual void set_trainable(bool trainable) { trainable_ = trainable; }
 
   std::vector<Parameter>& parameters() { return parameters_; }
   const std::vector<Parameter>& parameters() const { return parameters_; }
@@ -40,6 +43,13 @@ class Layer {
  private:
   std::string name_, type_;
   bool trainable_ = true;
+};
+
+// A layer that needs nothing but one input.
+class UnaryLayer : public Layer {
+ public:
+  using Layer::Layer;
+  virtual Tensor forward(const Context& ctx, const Tensor& x) const = 0;
 };
 
 }  // namespace pila
