@@ -24,8 +24,9 @@ else()
   target_compile_options(pila_options INTERFACE -march=native)
 endif()
 if(PILA_SANITIZE)
+  # -O1 and line tables alone: three builds must fit into one test run.
   target_compile_options(pila_options INTERFACE
-    -fsanitize=${PILA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g)
+    -O1 -g1 -fsanitize=${PILA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(pila_options INTERFACE -fsanitize=${PILA_SANITIZE})
 endif()
 
