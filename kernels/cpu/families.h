@@ -11,6 +11,8 @@ void add_depthwise_kernels(KernelTable& table);
 void add_norm_kernels(KernelTable& table);
 void add_activation_kernels(KernelTable& table);
 void add_elementwise_kernels(KernelTable& table);
+void add_dropout_kernels(KernelTable& table);
+void add_cast_kernels(KernelTable& table);
 void add_reduce_kernels(KernelTable& table);
 void add_pool_kernels(KernelTable& table);
 void add_loss_kernels(KernelTable& table);

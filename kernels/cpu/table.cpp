@@ -16,6 +16,10 @@ const KernelTable& table() {
   static const KernelTable instance = [] {
     KernelTable table;
     table.device = "cpu";
+    add_elementwise_kernels(table);
+    add_dropout_kernels(table);
+    add_cast_kernels(table);
+    add_reduce_kernels(table);
     const KernelTable& reference = reference::table();
 #define PILA_APPEND(Args, entry) append(table.entry, reference.entry);
     PILA_KERNEL_ENTRIES(PILA_APPEND)
