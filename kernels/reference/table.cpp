@@ -1,3 +1,4 @@
+#include "kernels/reference/families.h"
 #include "kernels/reference/reference.h"
 
 namespace pila::kernels::reference {
@@ -6,6 +7,11 @@ const KernelTable& table() {
   static const KernelTable instance = [] {
     KernelTable table;
     table.device = "reference";
+    add_conv_kernels(table);
+    add_depthwise_kernels(table);
+    add_matmul_kernels(table);
+    add_norm_kernels(table);
+    add_activation_kernels(table);
     return table;
   }();
   return instance;
