@@ -12,6 +12,13 @@ const KernelTable& table() {
     add_matmul_kernels(table);
     add_norm_kernels(table);
     add_activation_kernels(table);
+    add_elementwise_kernels(table);
+    add_cast_kernels(table);
+    add_reduce_kernels(table);
+    add_pool_kernels(table);
+    add_loss_kernels(table);
+    add_image_kernels(table);
+    add_optimizer_kernels(table);
     return table;
   }();
   return instance;

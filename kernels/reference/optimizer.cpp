@@ -1,0 +1,43 @@
+#include "kernels/args/optimizer.h"
+
+#include <cmath>
+
+#include "kernels/reference/families.h"
+
+namespace pila::kernels::reference {
+namespace {
+
+template <class T>
+void adam(const Adam& args) {
+  const auto t = static_cast<double>(*args.step);
+  const double gradient_scale =
+      args.gradient_scale == nullptr ? 1 : *static_cast<const T*>(args.gradient_scale);
+  const double correction = std::sqrt(1 - std::pow(args.beta2, t)) / (1 - std::pow(args.beta1, t));
+  for (std::int64_t s = 0; s < args.segment_count; ++s) {
+    const AdamSegment& segment = args.segments[s];
+    const double rate = *static_cast<const T*>(args.rate) * segment.rate_factor;
+    const auto* gradients = static_cast<const T*>(segment.gradient);
+    auto* parameters = static_cast<T*>(segment.parameter);
+    auto* first_moments = static_cast<T*>(segment.first_moment);
+    auto* second_moments = static_cast<T*>(segment.second_moment);
+    for (std::int64_t i = 0; i < segment.count; ++i) {
+      const double g = gradients[i] * gradient_scale;
+      double w = parameters[i], m = first_moments[i], v = second_moments[i];
+      w -= w * segment.weight_decay * rate;
+      m += (g - m) * (1 - args.beta1);
+      v += (g * g - v) * (1 - args.beta2);
+      w -= m * rate * correction / (std::sqrt(v) + args.epsilon);
+      parameters[i] = static_cast<T>(w);
+      first_moments[i] = static_cast<T>(m);
+      second_moments[i] = static_cast<T>(v);
+    }
+  }
+}
+
+}  // namespace
+
+void add_optimizer_kernels(KernelTable& table) {
+  table.adam.add(float_kernel<Adam, adam<float>, adam<double>>());
+}
+
+}  // namespace pila::kernels::reference
