@@ -5,6 +5,7 @@
 
 namespace pila::kernels {
 
+// y = activation(x); y may be x.
 struct ActivationForward {
   DType type = DType::f32;
   Activation kind = Activation::relu;
@@ -14,6 +15,7 @@ struct ActivationForward {
 };
 
 // dx = dy * slope. `value` is what the forward pass kept: its input for silu, its output for all others.
+// dx may be dy.
 struct ActivationBackward {
   DType type = DType::f32;
   Activation kind = Activation::relu;

@@ -16,6 +16,7 @@ const KernelTable& table() {
   static const KernelTable instance = [] {
     KernelTable table;
     table.device = "cpu";
+    add_activation_kernels(table);
     add_elementwise_kernels(table);
     add_dropout_kernels(table);
     add_cast_kernels(table);
