@@ -16,7 +16,9 @@ const KernelTable& table() {
   static const KernelTable instance = [] {
     KernelTable table;
     table.device = "cpu";
+    add_matmul_kernels(table);
     add_activation_kernels(table);
+    add_norm_kernels(table);
     add_elementwise_kernels(table);
     add_dropout_kernels(table);
     add_cast_kernels(table);

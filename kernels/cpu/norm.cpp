@@ -1,0 +1,256 @@
+// Batch normalisation forward, and moving averages. Training reads x twice: for the statistics and to
+// normalise.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/norm.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include <algorithm>
+
+#include "kernels/args/norm.h"
+#include "kernels/cpu/norm_channels.h"
+#include "kernels/cpu/norm_chunks.h"
+#include "kernels/cpu/simd_activation.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace pila::kernels::cpu::HWY_NAMESPACE {
+
+// Adds (x - shift) and its square to each channel's sums.
+struct AddMoments {
+  const float* x;
+  std::size_t channels;
+  const float* shift;
+  float* sum;
+  float* squares;
+
+  template <int kRows, class Lanes>
+  HWY_INLINE void step(Lanes lanes, std::size_t row, std::size_t c) const {
+    const FloatTag d;
+    const auto origin = lanes.load(shift + c);
+    auto s = hn::Zero(d), q = hn::Zero(d);
+    const float* from = x + row * channels + c;
+    for (int k = 0; k < kRows; ++k, from += channels) {
+      const auto difference = hn::Sub(lanes.load(from), origin);
+      s = hn::Add(s, difference);
+      q = hn::MulAdd(difference, difference, q);
+    }
+    lanes.store(hn::Add(lanes.load(sum + c), s), sum + c);
+    lanes.store(hn::Add(lanes.load(squares + c), q), squares + c);
+  }
+};
+
+// The moments of a chunk about its first row, one of the values themselves: squares stay of the size of the
+// variance however far the mean lies from zero.
+void chunk_moments(const float* x, std::size_t rows, std::size_t channels, float* shift, float* sum,
+                   float* squares) {
+  std::copy_n(x, channels, shift);
+  std::fill_n(sum, channels, 0.0f);
+  std::fill_n(squares, channels, 0.0f);
+  for_blocks<8>(rows, channels, AddMoments{x, channels, shift, sum, squares});
+}
+
+template <Activation kActivation>
+struct Normalise {
+  const float* x;
+  float* y;
+  std::size_t channels;
+  ChannelScaling scaling;
+
+  template <int kRows, class Lanes>
+  HWY_INLINE void step(Lanes lanes, std::size_t row, std::size_t c) const {
+    const FloatTag d;
+    const auto mean = lanes.load(scaling.mean + c);
+    const auto scale = lanes.load(scaling.scale + c);
+    const auto offset = lanes.load(scaling.offset + c);
+    for (int k = 0; k < kRows; ++k) {
+      const std::size_t i = (row + k) * channels + c;
+      const auto scaled = hn::MulAdd(hn::Sub(lanes.load(x + i), mean), scale, offset);
+      lanes.store(activate(d, kActivation, scaled), y + i);
+    }
+  }
+};
+
+template <Activation kActivation>
+void normalise_rows(const float* x, float* y, std::size_t rows, std::size_t channels,
+                    const ChannelScaling& scaling) {
+  for_blocks<4>(rows, channels, Normalise<kActivation>{x, y, channels, scaling});
+}
+
+void normalise_chunk(Activation activation, const float* x, float* y, std::size_t rows, std::size_t channels,
+                     const ChannelScaling& scaling) {
+  switch (activation) {
+    case Activation::none:
+      return normalise_rows<Activation::none>(x, y, rows, channels, scaling);
+    case Activation::relu:
+      return normalise_rows<Activation::relu>(x, y, rows, channels, scaling);
+    case Activation::relu6:
+      return normalise_rows<Activation::relu6>(x, y, rows, channels, scaling);
+    case Activation::silu:
+      return normalise_rows<Activation::silu>(x, y, rows, channels, scaling);
+    case Activation::sigmoid:
+      return normalise_rows<Activation::sigmoid>(x, y, rows, channels, scaling);
+  }
+}
+
+void blend_average(const float* value, float momentum, float rest, float* average, std::size_t count) {
+  const FloatTag d;
+  const auto keep = hn::Set(d, momentum), take = hn::Set(d, rest);
+  std::size_t i = 0;
+  for (; i + kFloatLanes <= count; i += kFloatLanes) {
+    const auto taken = hn::Mul(hn::LoadU(d, value + i), take);
+    hn::StoreU(hn::MulAdd(hn::LoadU(d, average + i), keep, taken), d, average + i);
+  }
+  if (i < count) {
+    const auto taken = hn::Mul(load_partial(d, value + i, count - i), take);
+    const auto old = load_partial(d, average + i, count - i);
+    store_partial(hn::MulAdd(old, keep, taken), d, average + i, count - i);
+  }
+}
+
+}  // namespace pila::kernels::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include "kernels/cpu/families.h"
+#include "kernels/cpu/norm_backward.h"
+#include "kernels/cpu/pieces.h"
+
+namespace pila::kernels::cpu {
+namespace {
+
+HWY_EXPORT(chunk_moments);
+HWY_EXPORT(normalise_chunk);
+HWY_EXPORT(blend_average);
+
+template <class Args>
+bool is_float32(const Args& args) {
+  return args.type == DType::f32;
+}
+
+// The workspace of training. A chunk's moments are three rows of `channels`: shift, sum, squares.
+struct TrainingWorkspace {
+  double* mean;
+  double* variance;
+  float* scaling;
+  float* moments;
+
+  TrainingWorkspace(void* memory, std::int64_t channels)
+      : mean(static_cast<double*>(memory)),
+        variance(mean + channels),
+        scaling(reinterpret_cast<float*>(variance + channels)),
+        moments(scaling + 3 * channels) {}
+
+  static std::size_t bytes(const RowChunks& chunks) {
+    const auto per_channel =
+        2 * sizeof(double) + 3 * sizeof(float) * static_cast<std::size_t>(1 + chunks.count());
+    return per_channel * static_cast<std::size_t>(chunks.channels);
+  }
+};
+
+// Mean and variance of all rows from the chunks' moments, in double and in the order of the chunks.
+void combine(const RowChunks& chunks, const TrainingWorkspace& workspace) {
+  const auto channels = chunks.channels;
+  const auto rows = static_cast<double>(std::max<std::int64_t>(chunks.rows, 1));
+  double* mean = workspace.mean;
+  double* variance = workspace.variance;
+  std::fill_n(mean, 2 * channels, 0.0);
+  for (std::int64_t k = 0; k < chunks.count(); ++k) {
+    const float* shift = workspace.moments + 3 * k * channels;
+    const float* sum = shift + channels;
+    const auto length = static_cast<double>(chunks.length(k));
+    for (std::int64_t c = 0; c < channels; ++c) mean[c] += length * shift[c] + sum[c];
+  }
+  for (std::int64_t c = 0; c < channels; ++c) mean[c] /= rows;
+  for (std::int64_t k = 0; k < chunks.count(); ++k) {
+    const float* shift = workspace.moments + 3 * k * channels;
+    const float* sum = shift + channels;
+    const float* squares = sum + channels;
+    const auto length = static_cast<double>(chunks.length(k));
+    // sum (x - mean)^2 = sum (x - shift)^2 + 2 (shift - mean) sum (x - shift) + length (shift - mean)^2
+    for (std::int64_t c = 0; c < channels; ++c) {
+      const double apart = shift[c] - mean[c];
+      variance[c] += squares[c] + apart * (2 * static_cast<double>(sum[c]) + length * apart);
+    }
+  }
+  for (std::int64_t c = 0; c < channels; ++c) variance[c] = std::max(variance[c] / rows, 0.0);
+}
+
+void normalise_all(ThreadPool& pool, const RowChunks& chunks, Activation activation, const float* x, float* y,
+                   const ChannelScaling& scaling) {
+  const auto normalise = HWY_DYNAMIC_DISPATCH(normalise_chunk);
+  run_backwards(pool, chunks, [&](std::int64_t chunk) {
+    const auto start = chunks.begin(chunk) * chunks.channels;
+    normalise(activation, x + start, y + start, static_cast<std::size_t>(chunks.length(chunk)),
+              static_cast<std::size_t>(chunks.channels), scaling);
+  });
+}
+
+std::size_t training_workspace(const BatchNormTraining& args, const Stream&) {
+  return TrainingWorkspace::bytes({args.rows, args.channels});
+}
+
+Status training(const BatchNormTraining& args, const Launch& launch) {
+  auto& pool = pool_of(*launch.stream);
+  const RowChunks chunks{args.rows, args.channels};
+  const TrainingWorkspace workspace(launch.workspace, args.channels);
+  const auto* x = static_cast<const float*>(args.x);
+  const auto moments = HWY_DYNAMIC_DISPATCH(chunk_moments);
+  pool.run(chunks.count(), [&](std::int64_t chunk, int) {
+    float* shift = workspace.moments + 3 * chunk * args.channels;
+    moments(x + chunks.begin(chunk) * args.channels, static_cast<std::size_t>(chunks.length(chunk)),
+            static_cast<std::size_t>(args.channels), shift, shift + args.channels, shift + 2 * args.channels);
+  });
+  combine(chunks, workspace);
+
+  const auto scaling = ChannelScaling::in(workspace.scaling, args.channels);
+  for (std::int64_t c = 0; c < args.channels; ++c) {
+    const double mean = workspace.mean[c], variance = workspace.variance[c];
+    static_cast<float*>(args.mean)[c] = static_cast<float>(mean);
+    static_cast<float*>(args.variance)[c] = static_cast<float>(variance);
+    // What float32 cannot hold of the mean goes into the offset.
+    const double scale = static_cast<const float*>(args.gamma)[c] / std::sqrt(variance + args.epsilon);
+    scaling.mean[c] = static_cast<float>(mean);
+    scaling.scale[c] = static_cast<float>(scale);
+    scaling.offset[c] =
+        static_cast<float>(static_cast<const float*>(args.beta)[c] + (scaling.mean[c] - mean) * scale);
+  }
+  normalise_all(pool, chunks, args.activation, x, static_cast<float*>(args.y), scaling);
+  return nullptr;
+}
+
+std::size_t inference_workspace(const BatchNormInference& args, const Stream&) {
+  return 3 * sizeof(float) * static_cast<std::size_t>(args.channels);
+}
+
+Status inference(const BatchNormInference& args, const Launch& launch) {
+  const auto scaling = ChannelScaling::in(static_cast<float*>(launch.workspace), args.channels);
+  scaling_of(args, scaling);
+  normalise_all(pool_of(*launch.stream), {args.rows, args.channels}, args.activation,
+                static_cast<const float*>(args.x), static_cast<float*>(args.y), scaling);
+  return nullptr;
+}
+
+Status update_average(const MovingAverage& args, const Launch& launch) {
+  const auto blend = HWY_DYNAMIC_DISPATCH(blend_average);
+  const auto* value = static_cast<const float*>(args.value);
+  auto* average = static_cast<float*>(args.average);
+  const auto keep = static_cast<float>(args.momentum), take = static_cast<float>(1 - args.momentum);
+  run_pieces(pool_of(*launch.stream), args.count, kPiece, [&](std::int64_t begin, std::int64_t end) {
+    blend(value + begin, keep, take, average + begin, static_cast<std::size_t>(end - begin));
+  });
+  return nullptr;
+}
+
+}  // namespace
+
+void add_norm_kernels(KernelTable& table) {
+  table.batch_norm_training.add(
+      {"batch_norm_training_f32", is_float32<BatchNormTraining>, training_workspace, training});
+  table.batch_norm_inference.add(
+      {"batch_norm_inference_f32", is_float32<BatchNormInference>, inference_workspace, inference});
+  table.batch_norm_backward.add(batch_norm_backward_kernel());
+  table.moving_average.add({"moving_average_f32", is_float32<MovingAverage>, nullptr, update_average});
+}
+
+}  // namespace pila::kernels::cpu
+#endif  // HWY_ONCE

@@ -1,0 +1,51 @@
+// How the batch normalisation kernels walk over [rows, channels]; included like simd.h.
+
+#if defined(PILA_KERNELS_CPU_NORM_CHANNELS_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef PILA_KERNELS_CPU_NORM_CHANNELS_H_
+#undef PILA_KERNELS_CPU_NORM_CHANNELS_H_
+#else
+#define PILA_KERNELS_CPU_NORM_CHANNELS_H_
+#endif
+
+#include <hwy/highway.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cpu/simd.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace pila::kernels::cpu::HWY_NAMESPACE {
+
+// A vector's worth of channels, all lanes of it or the first few.
+struct AllLanes {
+  HWY_INLINE FloatVector load(const float* from) const { return hn::LoadU(FloatTag(), from); }
+  HWY_INLINE void store(FloatVector v, float* to) const { hn::StoreU(v, FloatTag(), to); }
+};
+struct FirstLanes {
+  std::size_t count;
+  HWY_INLINE FloatVector load(const float* from) const { return load_partial(FloatTag(), from, count); }
+  HWY_INLINE void store(FloatVector v, float* to) const { store_partial(v, FloatTag(), to, count); }
+};
+
+// Calls body.step<rows at once>(lanes, first row, first channel) for all rows, blocks of rows outermost, so
+// that what is kept per channel is loaded and stored once a block.
+template <int kBlock, class Body>
+HWY_INLINE void for_blocks(std::size_t rows, std::size_t channels, const Body& body) {
+  const std::size_t whole = channels / kFloatLanes * kFloatLanes;
+  const FirstLanes rest{channels - whole};
+  std::size_t r = 0;
+  for (; r + kBlock <= rows; r += kBlock) {
+    for (std::size_t c = 0; c < whole; c += kFloatLanes) body.template step<kBlock>(AllLanes(), r, c);
+    if (rest.count > 0) body.template step<kBlock>(rest, r, whole);
+  }
+  for (; r < rows; ++r) {
+    for (std::size_t c = 0; c < whole; c += kFloatLanes) body.template step<1>(AllLanes(), r, c);
+    if (rest.count > 0) body.template step<1>(rest, r, whole);
+  }
+}
+
+}  // namespace pila::kernels::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // include guard
