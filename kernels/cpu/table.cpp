@@ -23,6 +23,11 @@ const KernelTable& table() {
     add_dropout_kernels(table);
     add_cast_kernels(table);
     add_reduce_kernels(table);
+    add_pool_kernels(table);
+    add_loss_kernels(table);
+    add_image_kernels(table);
+    add_resize_kernels(table);
+    add_optimizer_kernels(table);
     const KernelTable& reference = reference::table();
 #define PILA_APPEND(Args, entry) append(table.entry, reference.entry);
     PILA_KERNEL_ENTRIES(PILA_APPEND)
