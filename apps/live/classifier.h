@@ -1,0 +1,36 @@
+// A model with the names of its classes.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "weights/load_model.h"
+
+namespace pila {
+
+class Classifier {
+ public:
+  // labels: a file with a class a line, or empty for what the model says, else for plain numbers.
+  // threads: 0 for all cores. Throws FileError for files that are unfit or do not fit each other.
+  Classifier(const std::filesystem::path& model, const std::filesystem::path& labels, int threads);
+
+  const std::vector<std::string>& classes() const { return classes_; }  // distinct names
+  const Preprocessing& preprocessing() const { return loaded_.preprocessing; }
+  std::string describe() const;                                           // for people, in one line
+  const std::vector<std::string>& warnings() const { return warnings_; }  // for people, too
+
+  // images: `count` preprocessed images one behind the other. Returns [count][classes]. Throws FileError when
+  // the network's answer is not a number.
+  std::vector<std::vector<float>> classify(std::span<const float> images, std::int64_t count) const;
+
+ private:
+  std::filesystem::path file_;
+  Context ctx_;
+  LoadedModel loaded_;
+  std::vector<std::string> classes_;
+  std::vector<std::string> warnings_;
+};
+
+}  // namespace pila

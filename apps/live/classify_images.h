@@ -1,0 +1,22 @@
+// pila-live on still images.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace pila {
+
+struct ClassifyImagesOptions {
+  std::filesystem::path model, labels, source;
+  std::string json;  // empty: text for people; "-": standard output
+  std::size_t top = 5;
+  std::size_t batch = 8;
+  int threads = 0;
+  std::int64_t max_pixels = 0;
+};
+
+// Returns the exit code; throws what ends the work.
+int classify_images(const ClassifyImagesOptions& options);
+
+}  // namespace pila
