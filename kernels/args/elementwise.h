@@ -29,7 +29,8 @@ enum class BinaryKind : std::uint8_t { add, subtract, multiply };
 
 constexpr int kMaxRank = 6;
 
-// y = a (kind) b with broadcasting: strides are in elements, 0 along an axis that is repeated. y is dense.
+// y = a (kind) b with broadcasting: strides are in elements, 0 along an axis that is repeated. y is dense,
+// and may be an operand of y's shape.
 struct Binary {
   DType type = DType::f32;
   BinaryKind kind = BinaryKind::add;
@@ -42,7 +43,7 @@ struct Binary {
   void* y = nullptr;
 };
 
-// y = x * factor + offset.
+// y = x * factor + offset. y may be x.
 struct Affine {
   DType type = DType::f32;
   std::int64_t count = 0;
@@ -51,10 +52,11 @@ struct Affine {
   void* y = nullptr;
 };
 
-// Inverted dropout: y = x / (1 - rate) where kept, else 0. Elements [g * group, (g + 1) * group) share one
-// draw: group 1 is elementwise, a whole sample's size drops samples. Draw g is uniform() of word g % 4 of
-// random_block(seed, *step, place, g / 4) in kernels/random.h, kept when >= rate. Applied to dy with the
-// same key it is its own gradient.
+// Inverted dropout: y = x * factor where kept, else 0; the factor is 1 / (1 - rate) rounded to `type`.
+// Elements [g * group, (g + 1) * group) share one draw: group 1 is elementwise, a whole sample's size drops
+// samples. Draw g is uniform() of word g % 4 of random_block(seed, *step, place, g / 4) in kernels/random.h,
+// kept when
+// >= rate. Applied to dy with the same key it is its own gradient. y may be x.
 struct Dropout {
   DType type = DType::f32;
   std::int64_t count = 0;

@@ -5,7 +5,7 @@
 
 namespace pila::kernels {
 
-// y[r,:] = exp(x[r,:]) / sum(exp(x[r,:])), shifted by the row's largest value.
+// y[r,:] = exp(x[r,:]) / sum(exp(x[r,:])), shifted by the row's largest value. y may be x.
 struct SoftmaxForward {
   DType type = DType::f32;
   std::int64_t rows = 0, columns = 0;
@@ -13,7 +13,7 @@ struct SoftmaxForward {
   void* y = nullptr;
 };
 
-// dx = y * (dy - sum(dy * y)).
+// dx = y * (dy - sum(dy * y)). dx may be dy.
 struct SoftmaxBackward {
   DType type = DType::f32;
   std::int64_t rows = 0, columns = 0;
