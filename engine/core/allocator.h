@@ -14,8 +14,8 @@ namespace pila {
 struct AllocatorStatistics {
   std::uint64_t requests = 0;            // calls of allocate()
   std::uint64_t device_allocations = 0;  // requests that the cache could not serve
-  std::size_t bytes_in_use = 0;
-  std::size_t bytes_cached = 0;  // free, kept for later
+  std::size_t bytes_in_use = 0;          // whole blocks, not only the bytes asked for
+  std::size_t bytes_cached = 0;          // free, kept for later
   std::size_t peak_bytes_in_use = 0;
 };
 
@@ -41,9 +41,11 @@ class Allocator {
   AllocatorStatistics statistics() const;
 
  private:
+  void give_back_cache() noexcept;
+
   kernels::DeviceApi& api_;
   mutable std::mutex mutex_;
-  std::multimap<std::size_t, void*> free_;
+  std::multimap<std::size_t, void*> free_;  // by size
   AllocatorStatistics statistics_;
 };
 

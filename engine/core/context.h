@@ -25,14 +25,17 @@ class Context {
   bool training() const { return training_; }
   // Who is told of every operation; null for nobody.
   Recorder* recorder() const { return recorder_; }
-  // What random numbers are keyed by: a seed, and the step number as an int64 tensor on the device.
+  // Whether operations are only written down, not run.
+  bool tracing() const;
+  // What random numbers are keyed by: a seed, and the step number as an int64 tensor on the device (undefined
+  // unless training).
   std::uint64_t seed() const { return seed_; }
   const Tensor& step() const { return step_; }
 
   Context with_recorder(Recorder* recorder) const;
   Context no_grad() const { return with_recorder(nullptr); }
   Context inference() const;
-  Context for_training(std::uint64_t seed, Tensor step) const;
+  Context for_training(std::uint64_t seed, Tensor step) const;  // throws ShapeError unless step is int64[]
 
  private:
   std::shared_ptr<Device> device_;

@@ -1,5 +1,5 @@
-// Random numbers on the host: a stream of draws by (seed, step, place), from the generator that the kernels
-// use.
+// Random numbers on the host: a stream of 2^34 draws by (seed, step, place), from the generator that the
+// kernels use.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +16,13 @@ class Random {
   std::uint32_t next();                      // 32 random bits
   float uniform();                           // [0, 1)
   double normal();                           // mean 0, deviation 1 (Box-Muller)
-  std::uint32_t below(std::uint32_t bound);  // [0, bound), without bias
+  std::uint32_t below(std::uint32_t bound);  // [0, bound), without bias; throws UsageError for 0
 
  private:
   std::uint64_t seed_;
   std::int64_t step_;
   std::uint32_t place_;
-  std::uint32_t index_ = 0;
+  std::uint64_t index_ = 0;
   kernels::Philox4 block_{};
 };
 

@@ -18,9 +18,11 @@ class Shape {
 
   Shape() = default;
   Shape(std::initializer_list<std::int64_t> extents);
-  explicit Shape(std::span<const std::int64_t> extents);  // throws ShapeError beyond kMaxRank or below 0
+  // Throws ShapeError for more than kMaxRank axes, a negative extent, or 2^60 elements and more.
+  explicit Shape(std::span<const std::int64_t> extents);
 
   int rank() const { return rank_; }
+  // Negative axes count from the end; `axis` is not checked.
   std::int64_t operator[](int axis) const { return extents_[axis < 0 ? axis + rank_ : axis]; }
   std::int64_t elements() const;
   std::span<const std::int64_t> extents() const { return {extents_.data(), static_cast<std::size_t>(rank_)}; }

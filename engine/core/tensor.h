@@ -1,10 +1,12 @@
 // A dense, row-major array on a device.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/core/device.h"
@@ -26,16 +28,20 @@ struct TensorSpec {
 // A block of device memory, given back with its last owner.
 class Storage {
  public:
-  Storage(std::shared_ptr<Device> device, std::size_t bytes);
+  Storage(std::shared_ptr<Device> device, std::size_t bytes);  // throws DeviceError
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
   void* data() const { return block_.memory; }
   const std::shared_ptr<Device>& device() const { return device_; }
+  // How often the values were overwritten in place.
+  std::uint64_t version() const { return version_.load(std::memory_order_relaxed); }
+  void mark_overwritten() const { version_.fetch_add(1, std::memory_order_relaxed); }
 
  private:
   std::shared_ptr<Device> device_;
   Allocator::Block block_;
+  mutable std::atomic<std::uint64_t> version_{0};
 };
 
 // A handle: copies share the same values and the same identity. Images are NHWC.
@@ -63,7 +69,8 @@ class Tensor {
   const Shape& shape() const { return spec().shape; }
   DType type() const { return spec().type; }
   const TensorSpec& spec() const;
-  std::uint64_t id() const;  // unique to this tensor among all of the process
+  // Unique to this tensor among all of the process; 0 for an undefined one.
+  std::uint64_t id() const;
   std::size_t bytes() const;
 
   // The values' address on the device; throws UsageError for an undefined or symbolic tensor.
@@ -74,9 +81,15 @@ class Tensor {
     return static_cast<T*>(data());
   }
   bool symbolic() const;
-  const std::shared_ptr<Device>& device() const;
+  const std::shared_ptr<Device>& device() const;  // throws UsageError for an undefined or symbolic tensor
 
-  // The values on the host. Throws UsageError while tracing, ShapeError for another type.
+  // How often the values were overwritten in place, through this tensor or another view of its memory.
+  // Whoever writes through data() says so with mark_overwritten(), so that a tape can tell.
+  std::uint64_t version() const;
+  void mark_overwritten() const;
+
+  // The values on the host. Throws UsageError while tracing, ShapeError for another type (ops::cast changes
+  // it: 16-bit floats are read on the host by way of float32).
   template <class T>
   std::vector<T> to_vector(const Context& ctx) const {
     check_type(dtype_of<T>);
@@ -89,7 +102,8 @@ class Tensor {
     check_single();
     return to_vector<T>(ctx)[0];
   }
-  // Overwrites the values with those of another tensor or of the host; shape and type must agree.
+  // Overwrites the values with those of another tensor (of any device) or of the host; throws ShapeError when
+  // shape or type differ, UsageError while tracing.
   void assign(const Context& ctx, const Tensor& values) const;
   template <class T>
   void assign(const Context& ctx, std::span<const T> values) const {
@@ -97,12 +111,15 @@ class Tensor {
     upload(ctx, values.data(), values.size());
   }
 
-  // The same values and memory in another shape, as a tensor of its own; ops::reshape records it.
+  // The same values and memory in another shape, as a tensor of its own; ops::reshape records it. Throws
+  // ShapeError when the number of elements differs.
   Tensor view(const Shape& shape) const;
 
  private:
   struct Impl;
+  explicit Tensor(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   static Tensor from_bytes(const Context& ctx, const TensorSpec& spec, const void* values, std::size_t count);
+  const Storage& storage() const;
   void check_type(DType type) const;
   void check_single() const;
   void download(const Context& ctx, void* host) const;
@@ -110,5 +127,8 @@ class Tensor {
 
   std::shared_ptr<const Impl> impl_;
 };
+
+// "float32[2, 3], int32[2]", for messages.
+std::string to_string(std::span<const Tensor> tensors);
 
 }  // namespace pila

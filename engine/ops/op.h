@@ -26,23 +26,26 @@ struct Saved {
   unsigned outputs = 0;
 };
 
-// One operation with its attributes; immutable.
+// One operation with its attributes; immutable, and safe to run from several threads.
 class Op {
  public:
   virtual ~Op() = default;
   virtual std::string_view name() const = 0;
   // Output shapes and types; throws ShapeError with what was expected and what came.
   virtual std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const = 0;
-  // Computes into outputs that were allocated as infer() said.
+  // Computes into outputs that were allocated as infer() said. Not called when all outputs are empty.
   virtual void run(const Context& ctx, std::span<const Tensor> inputs,
                    std::span<const Tensor> outputs) const = 0;
-  // Which tensors backward() reads.
-  virtual Saved saved() const { return {}; }
+  // Which tensors backward() reads for the gradients of the wanted inputs.
+  virtual Saved saved(std::span<const bool> /*wanted*/) const { return {}; }
   // The gradient of each wanted input (undefined where not wanted or where there is none), computed with
-  // operations alone, so that it can itself be recorded.
+  // operations alone, so that it can itself be recorded. Throws UsageError where a gradient exists but is not
+  // available; integer tensors never have one.
   virtual std::vector<Tensor> backward(const Context& ctx, const BackwardArgs& args) const = 0;
   // For operations whose output is an input in another shape: run() is not called, outputs share memory.
   virtual bool is_view() const { return false; }
+  // Whether run() overwrites this input, as updates in place do.
+  virtual bool writes(std::size_t /*input*/) const { return false; }
 };
 
 // Is told of every operation as it is applied.
@@ -55,7 +58,9 @@ class Recorder {
   virtual bool tracing() const { return false; }
 };
 
-// Checks, infers, allocates, runs and records one operation.
+// Checks, infers, allocates, runs and records one operation. Throws UsageError for undefined inputs or
+// symbolic ones outside of tracing, DeviceError for inputs of another device, ShapeError as infer() says,
+// Error when the device has no kernel for it.
 std::vector<Tensor> apply(const Context& ctx, std::shared_ptr<const Op> op, std::span<const Tensor> inputs);
 
 }  // namespace pila

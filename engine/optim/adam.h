@@ -1,6 +1,7 @@
 // Adam with decoupled weight decay, as Keras computes it.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "engine/autograd/tape.h"
@@ -22,10 +23,15 @@ struct AdamParameter {
 // Holds the moments. The step count and the rate are tensors, so that a step can be traced.
 class Adam {
  public:
+  // Throws ShapeError unless all parameters are float32 or all float64, UsageError for one that comes twice.
   Adam(const Context& ctx, std::vector<AdamParameter> parameters, AdamOptions options = {});
 
-  // One update in place. Parameters without a gradient stay as they are.
+  // One update in place: advance(), then update(). Parameters without a gradient stay as they are.
   void step(const Context& ctx, const Gradients& gradients, double rate);
+
+  // The two halves of a step. A traced step records update() once; every run of it is preceded by advance().
+  void advance(const Context& ctx, double rate);  // counts the step and takes the rate
+  void update(const Context& ctx, const Gradients& gradients) const;
 
   std::int64_t steps() const { return steps_; }
   // What a checkpoint keeps, in the parameters' order.

@@ -1,0 +1,40 @@
+#include "engine/core/context.h"
+
+#include <utility>
+
+#include "engine/core/error.h"
+#include "engine/ops/op.h"
+
+namespace pila {
+
+Context::Context(std::shared_ptr<Device> device) : device_(std::move(device)) {
+  if (!device_) throw UsageError("[context] expected a device, got none");
+}
+
+bool Context::tracing() const { return recorder_ != nullptr && recorder_->tracing(); }
+
+Context Context::with_recorder(Recorder* recorder) const {
+  Context copy = *this;
+  copy.recorder_ = recorder;
+  return copy;
+}
+
+Context Context::inference() const {
+  Context copy = *this;
+  copy.training_ = false;
+  return copy;
+}
+
+Context Context::for_training(std::uint64_t seed, Tensor step) const {
+  if (!step || step.type() != DType::i64 || step.shape().elements() != 1) {
+    throw ShapeError("[context] expected a step of int64[], got " +
+                     (step ? step.spec().to_string() : "an undefined tensor"));
+  }
+  Context copy = *this;
+  copy.training_ = true;
+  copy.seed_ = seed;
+  copy.step_ = std::move(step);
+  return copy;
+}
+
+}  // namespace pila

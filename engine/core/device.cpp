@@ -1,0 +1,27 @@
+#include "engine/core/device.h"
+
+#include <utility>
+
+#include "kernels/cpu/cpu.h"
+#include "kernels/reference/reference.h"
+
+namespace pila {
+
+std::shared_ptr<Device> Device::cpu(int threads) {
+  return std::make_shared<Device>("cpu", kernels::cpu::create_device_api(), kernels::cpu::table(), threads);
+}
+
+std::shared_ptr<Device> Device::reference() {
+  return std::make_shared<Device>("reference", kernels::cpu::create_device_api(), kernels::reference::table(),
+                                  1);
+}
+
+Device::Device(std::string name, std::unique_ptr<kernels::DeviceApi> api, const kernels::KernelTable& kernels,
+               int threads)
+    : name_(std::move(name)),
+      api_(std::move(api)),
+      kernels_(kernels),
+      stream_(api_->create_stream(threads)),
+      allocator_(std::make_unique<Allocator>(*api_)) {}
+
+}  // namespace pila

@@ -1,0 +1,68 @@
+// What the operations' own files share.
+#pragma once
+
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/core/error.h"
+#include "engine/core/launch.h"
+#include "engine/ops/op.h"
+#include "engine/ops/ops.h"
+
+namespace pila::ops {
+
+// "[op] expected ..., got ..."
+[[noreturn]] void throw_expected(std::string_view op, const std::string& expected, const std::string& got);
+[[noreturn]] void throw_expected(std::string_view op, const std::string& expected,
+                                 std::span<const TensorSpec> got);
+// For gradients that exist but are not written.
+[[noreturn]] void throw_no_gradient(std::string_view op, const std::string& of_what);
+
+// Throws ShapeError unless all inputs have the first one's type, and a floating-point one if asked.
+void check_same_type(std::string_view op, std::span<const TensorSpec> inputs, bool floating = true);
+
+// Applies a new Operation(attributes...).
+template <class Operation, class... Attributes>
+std::vector<Tensor> apply_new(const Context& ctx, std::initializer_list<Tensor> inputs,
+                              Attributes&&... attributes) {
+  return apply(ctx, std::make_shared<const Operation>(std::forward<Attributes>(attributes)...),
+               {inputs.begin(), inputs.size()});
+}
+
+// The same for operations with one output.
+template <class Operation, class... Attributes>
+Tensor apply_to_one(const Context& ctx, std::initializer_list<Tensor> inputs, Attributes&&... attributes) {
+  return std::move(apply_new<Operation>(ctx, inputs, std::forward<Attributes>(attributes)...)[0]);
+}
+
+// A window along one axis of an image: how many places it has (none when the image is too small), and how
+// many zeros precede the image.
+struct WindowAxis {
+  std::int64_t places = 0;
+  int pad = 0;
+};
+WindowAxis place_window(std::int64_t extent, std::int64_t window, int stride, int dilation, Padding padding);
+
+// Sums over the axes that broadcasting `shape` to `gradient`'s shape repeated.
+Tensor reduce_to(const Context& ctx, const Tensor& gradient, const Shape& shape);
+
+// The gradient through an activation whose output (input for silu) is `value`; dy itself for `none`.
+Tensor activation_gradient(const Context& ctx, Activation kind, const Tensor& value, const Tensor& dy);
+
+// Whether an operation that applies `kind` as its last step can find its way back from its output alone.
+constexpr bool gradient_from_output(Activation kind) { return kind != Activation::silu; }
+
+// activation(op(a) op(b) + bias) with all axes but the last of a and b folded into rows; the result has
+// `shape`. bias may be undefined. Checks nothing but that the products fit.
+Tensor folded_matmul(const Context& ctx, const Tensor& a, const Tensor& b, bool transpose_a, bool transpose_b,
+                     const Tensor& bias, Activation activation, const Shape& shape);
+
+// dy without all axes but the last: a bias' gradient.
+Tensor bias_gradient(const Context& ctx, const Tensor& dy);
+
+}  // namespace pila::ops
