@@ -41,11 +41,17 @@ Tensor InvertedResidual::forward(const Context& ctx, const Tensor& x) const {
 }
 
 std::vector<Layer*> InvertedResidual::layers() {
-  std::vector<Layer*> layers;
-  if (expand_) layers.insert(layers.end(), {&expand_->conv, &expand_->bn, &expand_->relu});
-  if (pad_) layers.push_back(&*pad_);
-  layers.insert(layers.end(), {&depthwise_, &depthwise_bn_, &depthwise_relu_, &project_, &project_bn_});
-  if (add_) layers.push_back(&*add_);
+  std::vector<Layer*> layers = {expand_ ? &expand_->conv : nullptr,
+                                expand_ ? &expand_->bn : nullptr,
+                                expand_ ? &expand_->relu : nullptr,
+                                pad_ ? &*pad_ : nullptr,
+                                &depthwise_,
+                                &depthwise_bn_,
+                                &depthwise_relu_,
+                                &project_,
+                                &project_bn_,
+                                add_ ? &*add_ : nullptr};
+  std::erase(layers, nullptr);
   return layers;
 }
 
