@@ -1,0 +1,51 @@
+#include "weights/load_model.h"
+
+#include "engine/core/error.h"
+#include "weights/load_weights.h"
+#include "weights/model_card.h"
+#include "weights/model_config.h"
+#include "weights/text.h"
+
+namespace pila {
+namespace {
+
+// From the best source that the file has.
+ModelDescription describe(const WeightFile& file) {
+  if (!file.card.empty()) {
+    try {
+      return parse_card(file.card);
+    } catch (const FileError& error) {
+      throw FileError(file.file.string() + ": " + error.what());
+    }
+  }
+  return file.model_config.empty() ? describe_by_weights(file) : describe_by_config(file);
+}
+
+}  // namespace
+
+LoadedModel load_model(const Context& ctx, const std::filesystem::path& file) {
+  const WeightFile weights = read_weight_file(file);
+  ModelDescription description = describe(weights);
+  LoadedModel result;
+  try {
+    result.model = std::make_unique<Model>(ctx, description.spec);
+  } catch (const ShapeError& error) {
+    throw FileError(file.string() + ": " + error.what());
+  }
+  if (const auto classes = static_cast<std::int64_t>(description.classes.size());
+      classes != 0 && classes != result.model->classes()) {
+    throw FileError(file.string() + ": expected " + std::to_string(result.model->classes()) +
+                    " class names, got " + std::to_string(classes));
+  }
+  const LoadReport report = load_weights(ctx, *result.model, weights);
+  result.preprocessing = description.preprocessing;
+  result.classes = std::move(description.classes);
+  result.warnings = report.warnings;
+  if (!report.left_over.empty()) {
+    result.warnings.push_back(std::to_string(report.left_over.size()) +
+                              " weights of the file have no place in the model: " + listed(report.left_over));
+  }
+  return result;
+}
+
+}  // namespace pila
