@@ -17,7 +17,9 @@ const KernelTable& table() {
     KernelTable table;
     table.device = "cpu";
     add_matmul_kernels(table);
+    add_conv_kernels(table);
     add_activation_kernels(table);
+    add_depthwise_kernels(table);
     add_norm_kernels(table);
     add_elementwise_kernels(table);
     add_dropout_kernels(table);
