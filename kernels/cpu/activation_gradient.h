@@ -33,12 +33,12 @@ HWY_INLINE FloatVector gradient_at_input(FloatTag d, FloatVector x, FloatVector 
     case Activation::relu6:
       return hn::IfThenElseZero(hn::And(hn::Gt(x, hn::Zero(d)), hn::Lt(x, hn::Set(d, 6.0f))), dy);
     case Activation::silu: {
-      const auto s = sigmoid(d, x);
-      return times_slope(d, hn::Mul(s, hn::MulAdd(x, hn::Sub(one, s), one)), dy);
+      const Logistic at(d, x);
+      return times_slope(d, hn::Mul(at.s, hn::MulAdd(x, at.one_minus_s, one)), dy);
     }
     case Activation::sigmoid: {
-      const auto s = sigmoid(d, x);
-      return times_slope(d, hn::Mul(s, hn::Sub(one, s)), dy);
+      const Logistic at(d, x);
+      return times_slope(d, hn::Mul(at.s, at.one_minus_s), dy);
     }
   }
   return dy;

@@ -15,32 +15,42 @@
 HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
 
-// Adds (x - shift) and its square to each channel's sums.
+// Takes kRows more rows into each channel's sum and sum of squared deviations from the mean (Chan, Golub and
+// LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1982).
 struct AddMoments {
   const float* x;
   std::size_t channels;
   const float* shift;
-  float* sum;
-  float* squares;
+  float* sum;      // of x - shift
+  float* squares;  // of the deviations
 
   template <int kRows, class Lanes>
   HWY_INLINE void step(Lanes lanes, std::size_t row, std::size_t c) const {
     const FloatTag d;
     const auto origin = lanes.load(shift + c);
-    auto s = hn::Zero(d), q = hn::Zero(d);
-    const float* from = x + row * channels + c;
-    for (int k = 0; k < kRows; ++k, from += channels) {
-      const auto difference = hn::Sub(lanes.load(from), origin);
-      s = hn::Add(s, difference);
-      q = hn::MulAdd(difference, difference, q);
+    FloatVector values[kRows];
+    auto block_sum = hn::Zero(d), block_squares = hn::Zero(d);
+    PILA_UNROLL for (int k = 0; k < kRows; ++k) {
+      values[k] = hn::Sub(lanes.load(x + (row + k) * channels + c), origin);
+      block_sum = hn::Add(block_sum, values[k]);
     }
-    lanes.store(hn::Add(lanes.load(sum + c), s), sum + c);
-    lanes.store(hn::Add(lanes.load(squares + c), q), squares + c);
+    const auto block_mean = hn::Mul(block_sum, hn::Set(d, 1.0f / kRows));
+    PILA_UNROLL for (int k = 0; k < kRows; ++k) {
+      const auto deviation = hn::Sub(values[k], block_mean);
+      block_squares = hn::MulAdd(deviation, deviation, block_squares);
+    }
+    const auto before = static_cast<float>(row);
+    const auto old_sum = lanes.load(sum + c);
+    const auto old_mean = hn::Mul(old_sum, hn::Set(d, row == 0 ? 0.0f : 1.0f / before));
+    const auto apart = hn::Sub(block_mean, old_mean);
+    const auto between = hn::Mul(hn::Mul(apart, apart), hn::Set(d, before * kRows / (before + kRows)));
+    lanes.store(hn::Add(old_sum, block_sum), sum + c);
+    lanes.store(hn::Add(lanes.load(squares + c), hn::Add(block_squares, between)), squares + c);
   }
 };
 
-// The moments of a chunk about its first row, one of the values themselves: squares stay of the size of the
-// variance however far the mean lies from zero.
+// The moments of a chunk. Measured from its first row, one of the values themselves, sums keep digits that
+// float32 has no room for far from zero.
 void chunk_moments(const float* x, std::size_t rows, std::size_t channels, float* shift, float* sum,
                    float* squares) {
   std::copy_n(x, channels, shift);
@@ -166,13 +176,12 @@ void combine(const RowChunks& chunks, const TrainingWorkspace& workspace) {
     const float* sum = shift + channels;
     const float* squares = sum + channels;
     const auto length = static_cast<double>(chunks.length(k));
-    // sum (x - mean)^2 = sum (x - shift)^2 + 2 (shift - mean) sum (x - shift) + length (shift - mean)^2
     for (std::int64_t c = 0; c < channels; ++c) {
-      const double apart = shift[c] - mean[c];
-      variance[c] += squares[c] + apart * (2 * static_cast<double>(sum[c]) + length * apart);
+      const double apart = shift[c] + sum[c] / length - mean[c];
+      variance[c] += squares[c] + length * apart * apart;
     }
   }
-  for (std::int64_t c = 0; c < channels; ++c) variance[c] = std::max(variance[c] / rows, 0.0);
+  for (std::int64_t c = 0; c < channels; ++c) variance[c] /= rows;
 }
 
 void normalise_all(ThreadPool& pool, const RowChunks& chunks, Activation activation, const float* x, float* y,

@@ -10,23 +10,12 @@
 #include <hwy/highway.h>
 
 #include <cstddef>
-#include <cstdint>
 
 #include "kernels/cpu/simd.h"
+#include "kernels/cpu/simd_lanes.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
-
-// A vector's worth of channels, all lanes of it or the first few.
-struct AllLanes {
-  HWY_INLINE FloatVector load(const float* from) const { return hn::LoadU(FloatTag(), from); }
-  HWY_INLINE void store(FloatVector v, float* to) const { hn::StoreU(v, FloatTag(), to); }
-};
-struct FirstLanes {
-  std::size_t count;
-  HWY_INLINE FloatVector load(const float* from) const { return load_partial(FloatTag(), from, count); }
-  HWY_INLINE void store(FloatVector v, float* to) const { store_partial(v, FloatTag(), to, count); }
-};
 
 // Calls body.step<rows at once>(lanes, first row, first channel) for all rows, blocks of rows outermost, so
 // that what is kept per channel is loaded and stored once a block.

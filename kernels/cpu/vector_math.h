@@ -50,7 +50,20 @@ HWY_INLINE FloatVector exp(FloatTag d, FloatVector x) {
   return hn::Mul(hn::Mul(e, power_of_two(d, half)), power_of_two(d, hn::Sub(whole, half)));
 }
 
-// 1 / (1 + e^-x), from e^-|x|, which cannot overflow.
+// s = 1 / (1 + e^-x) and 1 - s, both to full relative precision: from e^-|x|, which cannot overflow.
+struct Logistic {
+  FloatVector s, one_minus_s;
+
+  HWY_INLINE Logistic(FloatTag d, FloatVector x) {
+    const auto e = exp(d, hn::Neg(hn::Abs(x)));
+    const auto sum = hn::Add(e, hn::Set(d, 1.0f));
+    const auto larger = hn::Div(hn::Set(d, 1.0f), sum), smaller = hn::Div(e, sum);
+    const auto negative = hn::Lt(x, hn::Zero(d));
+    s = hn::IfThenElse(negative, smaller, larger);
+    one_minus_s = hn::IfThenElse(negative, larger, smaller);
+  }
+};
+
 HWY_INLINE FloatVector sigmoid(FloatTag d, FloatVector x) {
   const auto one = hn::Set(d, 1.0f);
   const auto e = exp(d, hn::Neg(hn::Abs(x)));

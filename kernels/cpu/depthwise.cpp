@@ -1,0 +1,251 @@
+// Depthwise convolution forward, and the sliding window that its way back shares.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/depthwise.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/cpu/depthwise.h"
+#include "kernels/cpu/depthwise_taps.h"
+#include "kernels/cpu/simd_activation.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace pila::kernels::cpu::HWY_NAMESPACE {
+
+constexpr int kTileColumns = 4;
+
+// Up to two rows by four columns of outputs of a 3x3 window, all channels. Every input vector is loaded once
+// and used for all outputs that see it.
+struct Tile {
+  const float* rows[5];  // the input rows at the tile's first column; null outside the image
+  std::size_t channels;  // at least one vector
+  const float* w;        // as in Sliding
+  std::ptrdiff_t tap_step;
+  const float* bias;
+  float low, high;
+  float* y;                          // the tile's first output
+  std::size_t y_row;                 // from one row of outputs to the next
+  bool left_outside, right_outside;  // the first, the last input column lies outside the image
+};
+
+// kEdge: the outside flags may be set.
+template <int kStride, int kRows, bool kEdge>
+void tile_channels(const Tile& tile, std::size_t c) {
+  constexpr int kInRows = (kRows - 1) * kStride + 3;
+  constexpr int kInColumns = (kTileColumns - 1) * kStride + 3;
+  const FloatTag d;
+  const std::size_t step = tile.channels;
+  FloatVector sums[kRows][kTileColumns];
+  const auto start = tile.bias == nullptr ? hn::Zero(d) : hn::LoadU(d, tile.bias + c);
+  PILA_UNROLL
+  for (int i = 0; i < kRows; ++i) {
+    PILA_UNROLL
+    for (int t = 0; t < kTileColumns; ++t) sums[i][t] = start;
+  }
+  PILA_UNROLL
+  for (int r = 0; r < kInRows; ++r) {
+    if (tile.rows[r] == nullptr) continue;
+    const float* x = tile.rows[r] + c;
+    PILA_UNROLL
+    for (int column = 0; column < kInColumns; ++column) {
+      FloatVector v;
+      if (kEdge && column == 0 && tile.left_outside) {
+        v = hn::Zero(d);
+      } else if (kEdge && column == kInColumns - 1 && tile.right_outside) {
+        v = hn::Zero(d);
+      } else {
+        v = hn::LoadU(d, x + static_cast<std::size_t>(column) * step);
+      }
+      PILA_UNROLL
+      for (int i = 0; i < kRows; ++i) {
+        const int kh = r - i * kStride;
+        PILA_UNROLL
+        for (int kw = 0; kw < 3; ++kw) {
+          const int t = (column - kw) / kStride;
+          if (kh < 0 || kh > 2 || column < kw || (column - kw) % kStride != 0 || t >= kTileColumns) continue;
+          const auto weight = hn::LoadU(d, tile.w + (kh * 3 + kw) * tile.tap_step + c);
+          sums[i][t] = hn::MulAdd(v, weight, sums[i][t]);
+        }
+      }
+    }
+  }
+  const auto low = hn::Set(d, tile.low), high = hn::Set(d, tile.high);
+  PILA_UNROLL
+  for (int i = 0; i < kRows; ++i) {
+    PILA_UNROLL
+    for (int t = 0; t < kTileColumns; ++t) {
+      hn::StoreU(clamp(low, high, sums[i][t]), d,
+                 tile.y + static_cast<std::size_t>(i) * tile.y_row + static_cast<std::size_t>(t) * step + c);
+    }
+  }
+}
+
+// The last vector may overlap the one before it, and computes the same numbers again.
+template <int kStride, int kRows, bool kEdge>
+void run_tile(const Tile& tile) {
+  std::size_t c = 0;
+  for (; c + kFloatLanes <= tile.channels; c += kFloatLanes) tile_channels<kStride, kRows, kEdge>(tile, c);
+  if (c < tile.channels) tile_channels<kStride, kRows, kEdge>(tile, tile.channels - kFloatLanes);
+}
+
+// Whether the tiles fit: at most one column outside on either side.
+bool can_tile(const ConvShape& shape) {
+  const Window& window = shape.window;
+  const int stride = window.stride_w;
+  const std::int64_t last = (shape.out_w - 1) * stride + 2 - window.pad_left;
+  return window.kernel_h == 3 && window.kernel_w == 3 && window.dilation_h == 1 && window.dilation_w == 1 &&
+         window.stride_h == stride && (stride == 1 || stride == 2) && window.pad_left >= 0 &&
+         window.pad_left <= 1 && last <= shape.in_w && shape.out_w >= kTileColumns &&
+         shape.in_c >= static_cast<std::int64_t>(kFloatLanes);
+}
+
+// Rows [oh, oh + kRows) of one image.
+template <int kStride, int kRows>
+void tile_rows(const Sliding& job, const float* x, float* y, std::int64_t oh) {
+  const ConvShape& shape = job.shape;
+  const std::int64_t channels = shape.in_c, pad_left = shape.window.pad_left;
+  Tile tile;
+  tile.channels = static_cast<std::size_t>(channels);
+  tile.w = job.w;
+  tile.tap_step = job.tap_step;
+  tile.bias = job.bias;
+  tile.low = job.low;
+  tile.high = job.high;
+  tile.y_row = static_cast<std::size_t>(shape.out_w * channels);
+  constexpr int kInRows = (kRows - 1) * kStride + 3;
+  for (std::int64_t next = 0; next < shape.out_w; next += kTileColumns) {
+    const std::int64_t ow = std::min(next, shape.out_w - kTileColumns);  // the last tile may overlap
+    const std::int64_t first = ow * kStride - pad_left;
+    const std::int64_t last = first + (kTileColumns - 1) * kStride + 2;
+    for (int r = 0; r < kInRows; ++r) {
+      const std::int64_t ih = oh * kStride - shape.window.pad_top + r;
+      tile.rows[r] = ih < 0 || ih >= shape.in_h ? nullptr : x + (ih * shape.in_w + first) * channels;
+    }
+    tile.y = y + (oh * shape.out_w + ow) * channels;
+    tile.left_outside = first < 0;
+    tile.right_outside = last >= shape.in_w;
+    if (tile.left_outside || tile.right_outside) {
+      run_tile<kStride, kRows, true>(tile);
+    } else {
+      run_tile<kStride, kRows, false>(tile);
+    }
+  }
+}
+
+template <int kStride>
+void tile_image_rows(const Sliding& job, const float* x, float* y, std::int64_t begin, std::int64_t end) {
+  std::int64_t oh = begin;
+  for (; oh + 2 <= end; oh += 2) tile_rows<kStride, 2>(job, x, y, oh);
+  if (oh < end) tile_rows<kStride, 1>(job, x, y, oh);
+}
+
+void general_rows(const Sliding& job, const float* x, float* y, std::int64_t begin, std::int64_t end) {
+  const ConvShape& shape = job.shape;
+  const Window& window = shape.window;
+  for (std::int64_t oh = begin; oh < end; ++oh) {
+    const Taps rows = taps_at(oh, shape.in_h, window.kernel_h, window.stride_h, window.dilation_h,
+                              window.pad_top, shape.in_w * shape.in_c, window.kernel_w * job.tap_step);
+    for (std::int64_t ow = 0; ow < shape.out_w; ++ow) {
+      const Taps columns = taps_at(ow, shape.in_w, window.kernel_w, window.stride_w, window.dilation_w,
+                                   window.pad_left, shape.in_c, job.tap_step);
+      sum_taps(
+          {x, job.w, rows, columns, job.bias, job.low, job.high, y + (oh * shape.out_w + ow) * shape.in_c},
+          static_cast<std::size_t>(shape.in_c));
+    }
+  }
+}
+
+// Rows [begin, end) of image n.
+void slide_rows(const Sliding& job, std::int64_t n, std::int64_t begin, std::int64_t end) {
+  const ConvShape& shape = job.shape;
+  const float* x = job.x + n * shape.in_h * shape.in_w * shape.in_c;
+  float* y = job.y + n * shape.out_h * shape.out_w * shape.in_c;
+  if (!can_tile(shape)) return general_rows(job, x, y, begin, end);
+  if (shape.window.stride_w == 1) return tile_image_rows<1>(job, x, y, begin, end);
+  tile_image_rows<2>(job, x, y, begin, end);
+}
+
+// y = activation(y) + residual.
+void finish_range(Activation activation, const float* residual, float* y, std::size_t count) {
+  const FloatTag d;
+  std::size_t i = 0;
+  for (; i + kFloatLanes <= count; i += kFloatLanes) {
+    auto v = activate(d, activation, hn::LoadU(d, y + i));
+    if (residual != nullptr) v = hn::Add(v, hn::LoadU(d, residual + i));
+    hn::StoreU(v, d, y + i);
+  }
+  if (i < count) {
+    auto v = activate(d, activation, load_partial(d, y + i, count - i));
+    if (residual != nullptr) v = hn::Add(v, load_partial(d, residual + i, count - i));
+    store_partial(v, d, y + i, count - i);
+  }
+}
+
+}  // namespace pila::kernels::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include "kernels/cpu/families.h"
+
+namespace pila::kernels::cpu {
+namespace {
+
+HWY_EXPORT(slide_rows);
+HWY_EXPORT(finish_range);
+
+bool supports(const DepthwiseForward& args) { return is_plain_depthwise(args.type, args.shape); }
+
+Status forward(const DepthwiseForward& args, const Launch& launch) {
+  Sliding job;
+  job.shape = args.shape;
+  job.x = static_cast<const float*>(args.x);
+  job.w = static_cast<const float*>(args.w);
+  job.tap_step = args.shape.in_c;
+  job.y = static_cast<float*>(args.y);
+  job.bias = static_cast<const float*>(args.epilogue.bias);
+  job.residual = static_cast<const float*>(args.epilogue.residual);
+  switch (args.epilogue.activation) {
+    case Activation::relu6:
+      job.high = 6;
+      [[fallthrough]];
+    case Activation::relu:
+      job.low = 0;
+      break;
+    default:
+      job.activation = args.epilogue.activation;
+  }
+  slide(job, pool_of(*launch.stream));
+  return nullptr;
+}
+
+}  // namespace
+
+void slide(const Sliding& job, ThreadPool& pool) {
+  const auto rows_of = HWY_DYNAMIC_DISPATCH(slide_rows);
+  const auto finish = HWY_DYNAMIC_DISPATCH(finish_range);
+  const ConvShape& shape = job.shape;
+  const std::int64_t row_size = shape.out_w * shape.in_c;
+  const std::int64_t rows = rows_per_task(row_size);
+  const std::int64_t tasks_per_image = (shape.out_h + rows - 1) / rows;
+  pool.run(shape.batch * tasks_per_image, [&](std::int64_t task, int) {
+    const std::int64_t n = task / tasks_per_image, begin = task % tasks_per_image * rows;
+    const std::int64_t end = std::min(begin + rows, shape.out_h);
+    rows_of(job, n, begin, end);
+    if (job.activation != Activation::none || job.residual != nullptr) {
+      const std::int64_t start = (n * shape.out_h + begin) * row_size;
+      finish(job.activation, job.residual == nullptr ? nullptr : job.residual + start, job.y + start,
+             static_cast<std::size_t>((end - begin) * row_size));
+    }
+  });
+}
+
+void add_depthwise_kernels(KernelTable& table) {
+  table.depthwise_forward.add({"depthwise_forward_f32", supports, nullptr, forward});
+  table.depthwise_backward_data.add(depthwise_backward_data_kernel());
+  table.depthwise_backward_filter.add(depthwise_backward_filter_kernel());
+}
+
+}  // namespace pila::kernels::cpu
+#endif  // HWY_ONCE

@@ -1,0 +1,257 @@
+// The gradient of a depthwise convolution's weights: sums over chunks of output rows, then over the chunks.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/depthwise_backward_filter.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/cpu/depthwise.h"
+#include "kernels/cpu/depthwise_taps.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace pila::kernels::cpu::HWY_NAMESPACE {
+
+// A stretch of one output row under a 3x3 window, of which the rows inside the image count.
+struct Stretch {
+  const float* x[3];  // these rows at the first output's first column
+  const float* dy;
+  std::int64_t columns;  // of outputs
+  std::size_t channels;
+  bool left_outside, right_outside;  // the first, the last input column lies outside the image
+  float* sums;                       // [3 * rows, channels]
+};
+
+// Slides along the stretch with the window's x and all sums in registers.
+template <int kStride, int kRows>
+struct AddStretch {
+  const Stretch& stretch;
+
+  template <class Lanes>
+  HWY_INLINE void at(Lanes lanes, std::size_t c) const {
+    const FloatTag d;
+    const std::size_t step = stretch.channels;
+    constexpr int kKept = 3 - kStride;  // columns that the next output sees again
+    FloatVector sums[kRows][3], window[kRows][3];
+    PILA_UNROLL for (int r = 0; r < kRows; ++r) {
+      const float* x = stretch.x[r] + c;
+      PILA_UNROLL for (int k = 0; k < 3; ++k) {
+        sums[r][k] = lanes.load(stretch.sums + static_cast<std::size_t>(3 * r + k) * step + c);
+      }
+      PILA_UNROLL for (int k = 0; k < kKept; ++k) {
+        window[r][k] =
+            k == 0 && stretch.left_outside ? hn::Zero(d) : lanes.load(x + static_cast<std::size_t>(k) * step);
+      }
+    }
+    const float* dy = stretch.dy + c;
+    std::size_t ahead = kKept * step + c;
+    for (std::int64_t t = 0; t < stretch.columns; ++t, dy += step, ahead += kStride * step) {
+      const bool outside = stretch.right_outside && t == stretch.columns - 1;
+      const auto gradient = lanes.load(dy);
+      PILA_UNROLL for (int r = 0; r < kRows; ++r) {
+        const float* x = stretch.x[r] + ahead;
+        if (kStride == 2) window[r][1] = lanes.load(x);
+        window[r][2] = outside ? hn::Zero(d) : lanes.load(x + (kStride - 1) * step);
+        PILA_UNROLL for (int k = 0; k < 3; ++k) sums[r][k] = hn::MulAdd(window[r][k], gradient, sums[r][k]);
+        PILA_UNROLL for (int k = 0; k < kKept; ++k) window[r][k] = window[r][k + kStride];
+      }
+    }
+    PILA_UNROLL for (int r = 0; r < kRows; ++r) {
+      PILA_UNROLL for (int k = 0; k < 3; ++k) {
+        lanes.store(sums[r][k], stretch.sums + static_cast<std::size_t>(3 * r + k) * step + c);
+      }
+    }
+  }
+};
+
+// Channels [begin, end).
+template <class Adder>
+void add_channels(const Adder& adder, std::size_t begin, std::size_t end) {
+  std::size_t c = begin;
+  for (; c + kFloatLanes <= end; c += kFloatLanes) adder.at(AllLanes(), c);
+  if (c < end) adder.at(FirstLanes{end - c}, c);
+}
+
+template <int kStride>
+void add_stretch(const Stretch& stretch, int rows, std::size_t begin, std::size_t end) {
+  switch (rows) {
+    case 3:
+      return add_channels(AddStretch<kStride, 3>{stretch}, begin, end);
+    case 2:
+      return add_channels(AddStretch<kStride, 2>{stretch}, begin, end);
+    case 1:
+      return add_channels(AddStretch<kStride, 1>{stretch}, begin, end);
+    default:
+      return;
+  }
+}
+
+// One output pixel under any window.
+struct AddPixel {
+  const float* x;
+  const float* dy;
+  const Taps& rows;
+  const Taps& columns;
+  float* sums;
+
+  template <class Lanes>
+  HWY_INLINE void at(Lanes lanes, std::size_t c) const {
+    const auto gradient = lanes.load(dy + c);
+    for (int i = 0; i < rows.count; ++i) {
+      for (int j = 0; j < columns.count; ++j) {
+        float* sum = sums + rows.weight[i] + columns.weight[j] + c;
+        lanes.store(
+            hn::MulAdd(lanes.load(x + rows.pixel[i] + columns.pixel[j] + c), gradient, lanes.load(sum)), sum);
+      }
+    }
+  }
+};
+
+// Whether stretches fit: at most one column outside on either side.
+bool can_stretch(const ConvShape& shape) {
+  const Window& window = shape.window;
+  const int stride = window.stride_w;
+  const std::int64_t last = (shape.out_w - 1) * stride + 2 - window.pad_left;
+  return window.kernel_h == 3 && window.kernel_w == 3 && window.dilation_h == 1 && window.dilation_w == 1 &&
+         window.stride_h == stride && (stride == 1 || stride == 2) && window.pad_left >= 0 &&
+         window.pad_left <= 1 && last <= shape.in_w;
+}
+
+// A block of channels and a strip of columns at a time, so that sums and the rows of x stay in the
+// first-level cache from one output row to the next.
+constexpr std::int64_t kChannelBlock = 128;
+constexpr std::int64_t kStrip = 16;
+
+void sum_stretches(const DepthwiseBackwardFilter& args, std::int64_t row_begin, std::int64_t row_end,
+                   float* sums) {
+  const ConvShape& shape = args.shape;
+  const Window& window = shape.window;
+  const std::int64_t channels = shape.in_c;
+  const auto* x = static_cast<const float*>(args.x);
+  const auto* dy = static_cast<const float*>(args.dy);
+  const std::int64_t strips = (shape.out_w + kStrip - 1) / kStrip;
+  for (std::int64_t c = 0; c < channels; c += kChannelBlock) {
+    const std::int64_t c_end = std::min(c + kChannelBlock, channels);
+    for (std::int64_t strip = 0; strip < strips; ++strip) {
+      const std::int64_t ow = shape.out_w * strip / strips, ow_end = shape.out_w * (strip + 1) / strips;
+      const std::int64_t first = ow * window.stride_w - window.pad_left;
+      const std::int64_t last = (ow_end - 1) * window.stride_w - window.pad_left + 2;
+      for (std::int64_t row = row_begin; row < row_end; ++row) {
+        const std::int64_t n = row / shape.out_h, oh = row % shape.out_h;
+        Stretch stretch;
+        int rows = 0, kh_first = 0;
+        for (int kh = 0; kh < 3; ++kh) {
+          const std::int64_t ih = oh * window.stride_h - window.pad_top + kh;
+          if (ih < 0 || ih >= shape.in_h) continue;
+          if (rows == 0) kh_first = kh;
+          stretch.x[rows++] = x + ((n * shape.in_h + ih) * shape.in_w + first) * channels;
+        }
+        stretch.dy = dy + (row * shape.out_w + ow) * channels;
+        stretch.columns = ow_end - ow;
+        stretch.channels = static_cast<std::size_t>(channels);
+        stretch.left_outside = first < 0;
+        stretch.right_outside = last >= shape.in_w;
+        stretch.sums = sums + 3 * kh_first * channels;
+        const auto add = window.stride_w == 1 ? add_stretch<1> : add_stretch<2>;
+        add(stretch, rows, static_cast<std::size_t>(c), static_cast<std::size_t>(c_end));
+      }
+    }
+  }
+}
+
+void sum_pixels(const DepthwiseBackwardFilter& args, std::int64_t row_begin, std::int64_t row_end,
+                float* sums) {
+  const ConvShape& shape = args.shape;
+  const Window& window = shape.window;
+  const std::int64_t channels = shape.in_c;
+  const auto* dy = static_cast<const float*>(args.dy);
+  for (std::int64_t row = row_begin; row < row_end; ++row) {
+    const float* x =
+        static_cast<const float*>(args.x) + row / shape.out_h * shape.in_h * shape.in_w * channels;
+    const Taps rows =
+        taps_at(row % shape.out_h, shape.in_h, window.kernel_h, window.stride_h, window.dilation_h,
+                window.pad_top, shape.in_w * channels, window.kernel_w * channels);
+    for (std::int64_t ow = 0; ow < shape.out_w; ++ow) {
+      const Taps columns = taps_at(ow, shape.in_w, window.kernel_w, window.stride_w, window.dilation_w,
+                                   window.pad_left, channels, channels);
+      add_channels(AddPixel{x, dy + (row * shape.out_w + ow) * channels, rows, columns, sums}, 0,
+                   static_cast<std::size_t>(channels));
+    }
+  }
+}
+
+// Adds output rows [row_begin, row_end), counted through all images, to sums [taps, channels].
+void sum_rows(const DepthwiseBackwardFilter& args, std::int64_t row_begin, std::int64_t row_end,
+              float* sums) {
+  if (can_stretch(args.shape)) {
+    sum_stretches(args, row_begin, row_end, sums);
+  } else {
+    sum_pixels(args, row_begin, row_end, sums);
+  }
+}
+
+}  // namespace pila::kernels::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include "kernels/cpu/pieces.h"
+
+namespace pila::kernels::cpu {
+namespace {
+
+HWY_EXPORT(sum_rows);
+
+// Output rows of all images, cut by shape alone: at most 64 chunks, and each with data enough to outweigh its
+// own sums.
+struct Chunks {
+  std::int64_t rows, size, taps_size;
+
+  explicit Chunks(const ConvShape& shape)
+      : rows(shape.batch * shape.out_h),
+        taps_size(std::int64_t{shape.window.kernel_h} * shape.window.kernel_w * shape.in_c) {
+    const std::int64_t row_size = std::max<std::int64_t>(shape.out_w * shape.in_c, 1);
+    size = std::max((rows + 63) / 64, std::max(65536 / row_size, 8 * taps_size / row_size) + 1);
+  }
+  std::int64_t count() const { return (rows + size - 1) / size; }
+};
+
+bool supports(const DepthwiseBackwardFilter& args) { return is_plain_depthwise(args.type, args.shape); }
+
+std::size_t workspace_bytes(const DepthwiseBackwardFilter& args, const Stream&) {
+  const Chunks chunks(args.shape);
+  return sizeof(float) * static_cast<std::size_t>(chunks.count() * chunks.taps_size);
+}
+
+Status backward_filter(const DepthwiseBackwardFilter& args, const Launch& launch) {
+  auto& pool = pool_of(*launch.stream);
+  const Chunks chunks(args.shape);
+  auto* sums = static_cast<float*>(launch.workspace);
+  const auto sum = HWY_DYNAMIC_DISPATCH(sum_rows);
+  pool.run(chunks.count(), [&](std::int64_t chunk, int) {
+    float* own = sums + chunk * chunks.taps_size;
+    std::fill_n(own, chunks.taps_size, 0.0f);
+    sum(args, chunk * chunks.size, std::min((chunk + 1) * chunks.size, chunks.rows), own);
+  });
+
+  auto* dw = static_cast<float*>(args.dw);
+  constexpr std::int64_t kPart = 1024;
+  run_pieces(pool, chunks.taps_size, kPart, [&](std::int64_t begin, std::int64_t end) {
+    double total[kPart] = {};
+    for (std::int64_t chunk = 0; chunk < chunks.count(); ++chunk) {
+      const float* own = sums + chunk * chunks.taps_size + begin;
+      for (std::int64_t i = 0; i < end - begin; ++i) total[i] += own[i];
+    }
+    for (std::int64_t i = begin; i < end; ++i) dw[i] = static_cast<float>(total[i - begin]);
+  });
+  return nullptr;
+}
+
+}  // namespace
+
+Kernel<DepthwiseBackwardFilter> depthwise_backward_filter_kernel() {
+  return {"depthwise_backward_filter_f32", supports, workspace_bytes, backward_filter};
+}
+
+}  // namespace pila::kernels::cpu
+#endif  // HWY_ONCE
