@@ -3,22 +3,17 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include <hwy/contrib/math/math-inl.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 
 #include "kernels/cpu/simd.h"
+#include "kernels/cpu/simd_lanes.h"
+#include "kernels/cpu/vector_math.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
-
-// exp(x) for x <= 0; NaN comes through.
-HWY_INLINE FloatVector exp_of(FloatVector x) {
-  return hn::IfThenElse(hn::Eq(x, x), hn::Exp(FloatTag(), x), x);
-}
 
 HWY_INLINE float sum_of_lanes(FloatVector x) { return hn::GetLane(hn::SumOfLanes(FloatTag(), x)); }
 
@@ -37,37 +32,34 @@ float largest_of(const float* x, std::size_t count) {
   return largest;
 }
 
+// exp(x - shift), which also goes to y unless it is null.
+template <class Lanes>
+HWY_INLINE FloatVector exp_lanes(Lanes lanes, const float* x, FloatVector shift, float* y) {
+  const auto term = exp(FloatTag(), hn::Sub(lanes.load(x), shift));
+  if (y != nullptr) lanes.store(term, y);
+  return term;
+}
+
 // sum(exp(x - shift)); the terms also go to y unless it is null, which may be x.
 float sum_exp(const float* x, float shift, float* y, std::size_t count) {
   const FloatTag d;
   const auto shifts = hn::Set(d, shift);
+  const auto to = [y](std::size_t i) { return y == nullptr ? nullptr : y + i; };
   auto sum0 = hn::Zero(d), sum1 = hn::Zero(d);
   std::size_t i = 0;
   for (; i + 2 * kFloatLanes <= count; i += 2 * kFloatLanes) {
-    const auto term0 = exp_of(hn::Sub(hn::LoadU(d, x + i), shifts));
-    const auto term1 = exp_of(hn::Sub(hn::LoadU(d, x + i + kFloatLanes), shifts));
-    sum0 = hn::Add(sum0, term0);
-    sum1 = hn::Add(sum1, term1);
-    if (y != nullptr) {
-      hn::StoreU(term0, d, y + i);
-      hn::StoreU(term1, d, y + i + kFloatLanes);
-    }
+    const std::size_t next = i + kFloatLanes;
+    sum0 = hn::Add(sum0, exp_lanes(AllLanes(), x + i, shifts, to(i)));
+    sum1 = hn::Add(sum1, exp_lanes(AllLanes(), x + next, shifts, to(next)));
   }
-  while (i < count) {
-    const std::size_t lanes = std::min(kFloatLanes, count - i);
-    const auto present = hn::FirstN(d, lanes);
-    const bool whole = lanes == kFloatLanes;
-    const auto value = whole ? hn::LoadU(d, x + i) : load_partial(d, x + i, lanes);
-    const auto term = hn::IfThenElseZero(present, exp_of(hn::Sub(value, shifts)));
-    sum0 = hn::Add(sum0, term);
-    if (y != nullptr) {
-      if (whole) {
-        hn::StoreU(term, d, y + i);
-      } else {
-        store_partial(term, d, y + i, lanes);
-      }
-    }
-    i += lanes;
+  if (i + kFloatLanes <= count) {
+    sum0 = hn::Add(sum0, exp_lanes(AllLanes(), x + i, shifts, to(i)));
+    i += kFloatLanes;
+  }
+  if (i < count) {
+    const std::size_t rest = count - i;
+    const auto term = exp_lanes(FirstLanes{rest}, x + i, shifts, to(i));
+    sum1 = hn::Add(sum1, hn::IfThenElseZero(hn::FirstN(d, rest), term));
   }
   return sum_of_lanes(hn::Add(sum0, sum1));
 }

@@ -10,6 +10,7 @@
 
 #include "kernels/args/pool.h"
 #include "kernels/cpu/simd.h"
+#include "kernels/cpu/simd_lanes.h"
 
 #ifndef PILA_KERNELS_CPU_POOL_TAPS_
 #define PILA_KERNELS_CPU_POOL_TAPS_
@@ -40,19 +41,6 @@ inline PoolTaps columns_under(const ConvShape& shape, std::int64_t ow) {
 HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
 
-HWY_INLINE FloatVector load_lanes(const float* from, std::size_t count) {
-  const FloatTag d;
-  return count == kFloatLanes ? hn::LoadU(d, from) : load_partial(d, from, count);
-}
-HWY_INLINE void store_lanes(FloatVector v, float* to, std::size_t count) {
-  const FloatTag d;
-  if (count == kFloatLanes) {
-    hn::StoreU(v, d, to);
-  } else {
-    store_partial(v, d, to, count);
-  }
-}
-
 // Where a candidate takes the place of the largest value so far. NaN is larger than every number, and the
 // first one stays.
 HWY_INLINE hn::Mask<FloatTag> replaces(FloatVector candidate, FloatVector largest) {
@@ -73,10 +61,41 @@ HWY_INLINE void for_taps(const ConvShape& shape, const PoolTaps& rows, const Poo
   }
 }
 
+// The largest values under a window; pointers are to the first of the channels.
+template <class Lanes>
+HWY_INLINE void pool_window(Lanes lanes, const ConvShape& shape, const PoolTaps& rows,
+                            const PoolTaps& columns, const float* x, float* y) {
+  auto largest = hn::Set(FloatTag(), -std::numeric_limits<float>::infinity());
+  for_taps(shape, rows, columns, [&](std::int64_t offset, std::int32_t) HWY_ATTR {
+    const auto candidate = lanes.load(x + offset);
+    largest = hn::IfThenElse(replaces(candidate, largest), candidate, largest);
+  });
+  lanes.store(largest, y);
+}
+
+// Adds a window's gradients to those of its first largest values.
+template <class Lanes>
+HWY_INLINE void unpool_window(Lanes lanes, const ConvShape& shape, const PoolTaps& rows,
+                              const PoolTaps& columns, const float* x, const float* dy, float* dx) {
+  const FloatTag d;
+  const hn::RebindToSigned<FloatTag> ints;
+  auto largest = hn::Set(d, -std::numeric_limits<float>::infinity());
+  auto winner = hn::Set(ints, static_cast<std::int32_t>(rows.begin * shape.window.kernel_w + columns.begin));
+  for_taps(shape, rows, columns, [&](std::int64_t offset, std::int32_t tap) HWY_ATTR {
+    const auto candidate = lanes.load(x + offset);
+    const auto better = replaces(candidate, largest);
+    largest = hn::IfThenElse(better, candidate, largest);
+    winner = hn::IfThenElse(hn::RebindMask(ints, better), hn::Set(ints, tap), winner);
+  });
+  const auto gradient = lanes.load(dy);
+  for_taps(shape, rows, columns, [&](std::int64_t offset, std::int32_t tap) HWY_ATTR {
+    const auto won = hn::RebindMask(d, hn::Eq(winner, hn::Set(ints, tap)));
+    lanes.store(hn::Add(lanes.load(dx + offset), hn::IfThenElseZero(won, gradient)), dx + offset);
+  });
+}
+
 // Output rows [begin, end), counted through the batch.
 void max_pool_rows(const ConvShape& shape, const float* x, float* y, std::int64_t begin, std::int64_t end) {
-  const FloatTag d;
-  const auto nothing = hn::Set(d, -std::numeric_limits<float>::infinity());
   const auto channels = static_cast<std::size_t>(shape.in_c);
   for (std::int64_t row = begin; row < end; ++row) {
     const float* image = x + row / shape.out_h * shape.in_h * shape.in_w * shape.in_c;
@@ -84,15 +103,11 @@ void max_pool_rows(const ConvShape& shape, const float* x, float* y, std::int64_
     for (std::int64_t ow = 0; ow < shape.out_w; ++ow) {
       const PoolTaps columns = columns_under(shape, ow);
       float* to = y + (row * shape.out_w + ow) * shape.in_c;
-      for (std::size_t c = 0; c < channels; c += kFloatLanes) {
-        const std::size_t count = std::min(kFloatLanes, channels - c);
-        auto largest = nothing;
-        for_taps(shape, rows, columns, [&](std::int64_t offset, std::int32_t) HWY_ATTR {
-          const auto candidate = load_lanes(image + offset + c, count);
-          largest = hn::IfThenElse(replaces(candidate, largest), candidate, largest);
-        });
-        store_lanes(largest, to + c, count);
+      std::size_t c = 0;
+      for (; c + kFloatLanes <= channels; c += kFloatLanes) {
+        pool_window(AllLanes(), shape, rows, columns, image + c, to + c);
       }
+      if (c < channels) pool_window(FirstLanes{channels - c}, shape, rows, columns, image + c, to + c);
     }
   }
 }
@@ -100,8 +115,6 @@ void max_pool_rows(const ConvShape& shape, const float* x, float* y, std::int64_
 // Channels [0, channels) of one image; the pointers are to the first of them.
 void max_pool_backward_channels(const ConvShape& shape, const float* x, const float* dy, float* dx,
                                 std::size_t channels) {
-  const FloatTag d;
-  const hn::RebindToSigned<FloatTag> ints;
   for (std::int64_t pixel = 0; pixel < shape.in_h * shape.in_w; ++pixel) {
     std::fill_n(dx + pixel * shape.in_c, channels, 0.0f);
   }
@@ -109,23 +122,13 @@ void max_pool_backward_channels(const ConvShape& shape, const float* x, const fl
     const PoolTaps rows = rows_under(shape, oh);
     for (std::int64_t ow = 0; ow < shape.out_w; ++ow) {
       const PoolTaps columns = columns_under(shape, ow);
-      const auto first = static_cast<std::int32_t>(rows.begin * shape.window.kernel_w + columns.begin);
-      for (std::size_t c = 0; c < channels; c += kFloatLanes) {
-        const std::size_t count = std::min(kFloatLanes, channels - c);
-        auto largest = hn::Set(d, -std::numeric_limits<float>::infinity());
-        auto winner = hn::Set(ints, first);
-        for_taps(shape, rows, columns, [&](std::int64_t offset, std::int32_t tap) HWY_ATTR {
-          const auto candidate = load_lanes(x + offset + c, count);
-          const auto better = replaces(candidate, largest);
-          largest = hn::IfThenElse(better, candidate, largest);
-          winner = hn::IfThenElse(hn::RebindMask(ints, better), hn::Set(ints, tap), winner);
-        });
-        const auto gradient = load_lanes(dy + (oh * shape.out_w + ow) * shape.in_c + c, count);
-        for_taps(shape, rows, columns, [&](std::int64_t offset, std::int32_t tap) HWY_ATTR {
-          const auto won = hn::RebindMask(d, hn::Eq(winner, hn::Set(ints, tap)));
-          float* to = dx + offset + c;
-          store_lanes(hn::Add(load_lanes(to, count), hn::IfThenElseZero(won, gradient)), to, count);
-        });
+      const float* from = dy + (oh * shape.out_w + ow) * shape.in_c;
+      std::size_t c = 0;
+      for (; c + kFloatLanes <= channels; c += kFloatLanes) {
+        unpool_window(AllLanes(), shape, rows, columns, x + c, from + c, dx + c);
+      }
+      if (c < channels) {
+        unpool_window(FirstLanes{channels - c}, shape, rows, columns, x + c, from + c, dx + c);
       }
     }
   }
@@ -224,7 +227,7 @@ Status run_max_pool(const MaxPoolForward& args, const Launch& launch) {
 
 // Windows overlap, so that a thread gets whole images, and some of the channels.
 Status run_max_pool_backward(const MaxPoolBackward& args, const Launch& launch) {
-  constexpr std::int64_t block = 32;
+  constexpr std::int64_t block = 64;
   const ConvShape& shape = args.shape;
   const std::int64_t blocks = pieces_of(shape.in_c, block);
   const auto function = HWY_DYNAMIC_DISPATCH(max_pool_backward_channels);
