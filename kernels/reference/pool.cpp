@@ -64,13 +64,15 @@ struct Largest {
   }
 };
 
+// The largest of `size` channels from `begin` on.
 template <class T>
-Largest<T> largest_under(const ConvShape& shape, const T* x, std::int64_t n, std::int64_t oh, std::int64_t ow,
-                         std::int64_t channel) {
-  Largest<T> largest;
-  for_taps(shape, n, oh, ow,
-           [&](auto, auto pixel) { largest.offer(x[pixel * shape.in_c + channel], pixel); });
-  return largest;
+void largest_under(const ConvShape& shape, const T* x, std::int64_t n, std::int64_t oh, std::int64_t ow,
+                   std::int64_t begin, std::int64_t size, Largest<T>* largest) {
+  std::fill_n(largest, size, Largest<T>{});
+  for_taps(shape, n, oh, ow, [&](auto, auto pixel) {
+    const T* row = x + pixel * shape.in_c + begin;
+    for (std::int64_t j = 0; j < size; ++j) largest[j].offer(row[j], pixel);
+  });
 }
 
 // A window that lies outside the image altogether gives -infinity.
@@ -80,9 +82,12 @@ void max_pool_forward(const MaxPoolForward& args) {
   const auto* x = static_cast<const T*>(args.x);
   auto* y = static_cast<T*>(args.y);
   for_pixels(shape.batch, shape.out_h, shape.out_w, [&](auto n, auto oh, auto ow, auto pixel) {
-    for (std::int64_t c = 0; c < shape.in_c; ++c) {
-      y[pixel * shape.in_c + c] = largest_under(shape, x, n, oh, ow, c).value;
-    }
+    for_tiles(shape.in_c, [&](auto begin, auto size) {
+      Largest<T> largest[kTile];
+      largest_under(shape, x, n, oh, ow, begin, size, largest);
+      T* row = y + pixel * shape.in_c + begin;
+      for (std::int64_t j = 0; j < size; ++j) row[j] = largest[j].value;
+    });
   });
 }
 
@@ -93,14 +98,20 @@ void max_pool_backward(const MaxPoolBackward& args) {
   const auto* dy = static_cast<const T*>(args.dy);
   auto* dx = static_cast<T*>(args.dx);
   for_pixels(shape.batch, shape.in_h, shape.in_w, [&](auto n, auto ih, auto iw, auto pixel) {
-    for (std::int64_t c = 0; c < shape.in_c; ++c) {
-      double sum = 0;
+    for_tiles(shape.in_c, [&](auto begin, auto size) {
+      double sums[kTile] = {};
       for_readers(shape, n, ih, iw, [&](auto, auto reader) {
-        const auto oh = reader / shape.out_w % shape.out_h, ow = reader % shape.out_w;
-        if (largest_under(shape, x, n, oh, ow, c).pixel == pixel) sum += dy[reader * shape.in_c + c];
+        Largest<T> largest[kTile];
+        largest_under(shape, x, n, reader / shape.out_w % shape.out_h, reader % shape.out_w, begin, size,
+                      largest);
+        const T* gradient = dy + reader * shape.in_c + begin;
+        for (std::int64_t j = 0; j < size; ++j) {
+          if (largest[j].pixel == pixel) sums[j] += gradient[j];
+        }
       });
-      dx[pixel * shape.in_c + c] = static_cast<T>(sum);
-    }
+      T* row = dx + pixel * shape.in_c + begin;
+      for (std::int64_t j = 0; j < size; ++j) row[j] = static_cast<T>(sums[j]);
+    });
   });
 }
 

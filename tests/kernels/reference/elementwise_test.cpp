@@ -234,5 +234,37 @@ TEST(ReferenceDropout, RateZeroKeepsAllAndRateOneNothing) {
   EXPECT_TRUE(dropped(std::vector<double>{}, 0.5).empty());
 }
 
+TEST(ReferenceElementwise, WorksInPlace) {
+  const auto x = uniform_data<double>(60, 1), dy = uniform_data<double>(60, 2);
+  auto in_place = x;
+  run_entry(reference::table(),
+            ActivationForward{DType::f64, Activation::silu, 60, in_place.data(), in_place.data()});
+  EXPECT_EQ(in_place, activated(Activation::silu, x));
+  in_place = dy;
+  run_entry(reference::table(),
+            ActivationBackward{DType::f64, Activation::silu, 60, x.data(), in_place.data(), in_place.data()});
+  EXPECT_EQ(in_place, activation_gradient(Activation::silu, x, dy));
+  in_place = x;
+  run_entry(reference::table(), Affine{DType::f64, 60, 3, 1, in_place.data(), in_place.data()});
+  for (std::size_t i = 0; i < 60; ++i) EXPECT_EQ(in_place[i], x[i] * 3 + 1);
+  in_place = x;
+  const std::int64_t step = 5;
+  run_entry(reference::table(),
+            Dropout{DType::f64, 60, 1, 0.5, 9, 2, &step, in_place.data(), in_place.data()});
+  EXPECT_EQ(in_place, dropped(x, 0.5));
+  in_place = x;
+  Binary sum;  // x += one row of dy
+  sum.type = DType::f64;
+  sum.rank = 2;
+  sum.shape[0] = 6;
+  sum.shape[1] = sum.a_strides[0] = 10;
+  sum.a_strides[1] = sum.b_strides[1] = 1;
+  sum.a = in_place.data();
+  sum.y = in_place.data();
+  sum.b = dy.data();
+  run_entry(reference::table(), sum);
+  for (std::size_t i = 0; i < 60; ++i) EXPECT_EQ(in_place[i], x[i] + dy[i % 10]);
+}
+
 }  // namespace
 }  // namespace pila::kernels

@@ -72,6 +72,19 @@ TEST(ReferenceSoftmax, BackwardIsTheDerivative) {
   }
 }
 
+TEST(ReferenceSoftmax, WorksInPlace) {
+  const auto x = uniform_data<double>(12, 1), dy = uniform_data<double>(12, 2);
+  auto y = x;
+  run_entry(reference::table(), SoftmaxForward{DType::f64, 3, 4, y.data(), y.data()});
+  EXPECT_EQ(y, softmax(x, 4));
+  GuardedBuffer<double> dx(12);
+  run_entry(reference::table(), SoftmaxBackward{DType::f64, 3, 4, y.data(), dy.data(), dx.data()});
+  auto in_place = dy;
+  run_entry(reference::table(),
+            SoftmaxBackward{DType::f64, 3, 4, y.data(), in_place.data(), in_place.data()});
+  EXPECT_EQ(in_place, dx.values());
+}
+
 template <class T>
 struct Loss {
   std::size_t rows, classes;

@@ -112,6 +112,7 @@ TEST(ReferenceMaxPool, AgreesWithTheDefinitionAndItsDerivative) {
       {1, 5, 6, 3, 2, 2, 3, 1, {3, 3, 2, 2, 1, 1, 0, 0}},
       {3, 5, 5, 2, 3, 3, 2, 1, {3, 3, 2, 2, 1, 1, 1, 1}},
       {1, 7, 4, 5, 4, 2, 5, 1, {1, 1, 2, 2, 1, 1, 0, 0}},
+      {1, 4, 4, 66, 2, 2, 66, 1, {3, 3, 2, 2, 1, 1, 0, 0}},  // more than one tile
       {2, 6, 7, 1, 6, 3, 1, 1, {2, 5, 1, 3, 1, 1, 1, 2}},
   };
   for (const auto& shape : shapes) {
