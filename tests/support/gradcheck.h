@@ -25,7 +25,8 @@ inline Context reference_context() { return Context(Device::reference()); }
 // Uniform values in [low, high).
 inline Tensor random_tensor(const Context& ctx, const Shape& shape, std::uint64_t seed, double low = -1,
                             double high = 1) {
-  return Tensor::from(ctx, shape, uniform_data<double>(static_cast<std::size_t>(shape.elements()), seed, low, high));
+  return Tensor::from(ctx, shape,
+                      uniform_data<double>(static_cast<std::size_t>(shape.elements()), seed, low, high));
 }
 
 // The sum of f's output, weighted at random so that no two elements of the gradient can stand in for each
@@ -36,8 +37,8 @@ inline Tensor projection(const Context& ctx, const Function& f, std::span<const 
 }
 
 // The gradients of the projection by the given inputs.
-inline std::vector<Tensor> tape_gradients(const Context& ctx, const Function& f, std::span<const Tensor> inputs,
-                                          std::span<const Tensor> watched) {
+inline std::vector<Tensor> tape_gradients(const Context& ctx, const Function& f,
+                                          std::span<const Tensor> inputs, std::span<const Tensor> watched) {
   Tape tape(ctx.recorder());
   for (const Tensor& tensor : watched) tape.watch(tensor);
   const Context recorded = ctx.with_recorder(&tape);
@@ -49,8 +50,8 @@ inline std::vector<Tensor> tape_gradients(const Context& ctx, const Function& f,
 
 // Checks the gradient of f by every float64 input against central differences, and that an input's gradient
 // has the same bits when it is the only one asked for. Values stay away from kinks by more than `step`.
-// Central differences of smooth functions of size 1 are good to about step^2 + 1e-16 / step = 1e-10 in float64;
-// the default tolerance, relative to the gradient's norm, leaves room for curvature and longer sums.
+// Central differences of smooth functions of size 1 are good to about step^2 + 1e-16 / step = 1e-10 in
+// float64; the default tolerance, relative to the gradient's norm, leaves room for curvature and longer sums.
 inline void check_gradients(const Context& ctx, const Function& f, std::vector<Tensor> inputs,
                             double tolerance = 1e-7, double step = 1e-5) {
   std::vector<Tensor> watched;
@@ -81,7 +82,8 @@ inline void check_gradients(const Context& ctx, const Function& f, std::vector<T
   }
 }
 
-inline void check_gradients(const Function& f, const std::function<std::vector<Tensor>(const Context&)>& inputs,
+inline void check_gradients(const Function& f,
+                            const std::function<std::vector<Tensor>(const Context&)>& inputs,
                             double tolerance = 1e-7) {
   const Context ctx = reference_context();
   check_gradients(ctx, f, inputs(ctx), tolerance);
