@@ -22,6 +22,7 @@ namespace pila {
 namespace {
 
 constexpr std::uint64_t kLargestFile = std::uint64_t{2} << 30;
+constexpr std::uint64_t kLargestMember = std::uint64_t{512} << 20;
 constexpr std::size_t kLargestText = 64 << 20;
 
 [[noreturn]] void fail(const std::string& what) { throw FileError(what + ": " + std::strerror(errno)); }
@@ -71,16 +72,6 @@ std::span<const std::byte> map(const InputFile& file) {
   return {static_cast<const std::byte*>(memory), file.bytes()};
 }
 
-void write_all(int descriptor, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(descriptor, bytes.data(), bytes.size());
-    if (written < 0) {
-      fail("cannot be unpacked");
-    }
-    bytes = bytes.subspan(static_cast<std::size_t>(written));
-  }
-}
-
 void parse_archive(const InputFile& file, TreeEncoder& tree) {
   const auto archive = map(file);
   const auto entries = zip_entries(archive);
@@ -105,15 +96,17 @@ void parse_archive(const InputFile& file, TreeEncoder& tree) {
     });
     tree.attribute("", attribute, TextAttribute::text(text));
   }
-  if (weights->size > kLargestText + 64 * file.bytes()) {
+  if (weights->size > kLargestText + 64 * file.bytes() || weights->size > kLargestMember) {
     throw FileError("zip archive: model.weights.h5 unpacks to " + std::to_string(weights->size) + " bytes");
   }
-  const int unpacked = memfd_create("model.weights.h5", MFD_CLOEXEC);
-  if (unpacked < 0) {
-    fail("cannot be unpacked");
+  std::vector<std::byte> unpacked;
+  unzip(archive, *weights, [&](std::span<const std::byte> piece) {
+    unpacked.insert(unpacked.end(), piece.begin(), piece.end());
+  });
+  if (kind_of({reinterpret_cast<const char*>(unpacked.data()), unpacked.size()}) != FileKind::hdf5) {
+    throw FileError("damaged: model.weights.h5 in the archive is not HDF5");
   }
-  unzip(archive, *weights, [&](std::span<const std::byte> piece) { write_all(unpacked, piece); });
-  parse_hdf5(unpacked, weights->size, tree);
+  parse_hdf5(unpacked, tree);
 }
 
 void check_size(const InputFile& file) {

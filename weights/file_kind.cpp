@@ -14,7 +14,7 @@ struct Signature {
 };
 
 constexpr Signature kSignatures[] = {
-    {FileKind::hdf5, 0, "\x89HDF\r\n\x1A\n"sv},
+    {FileKind::hdf5, 0, kHdf5Signature},
     {FileKind::zip, 0, "PK\x03\x04"sv},
     {FileKind::jpeg, 0, "\xFF\xD8\xFF"sv},
     {FileKind::png, 0, "\x89PNG\r\n\x1A\n"sv},

@@ -361,23 +361,40 @@ void write_array(hid_t file, const std::string& path, const Array& array, hid_t 
       array.values);
 }
 
+void parse(const std::string& path, hid_t access, std::uint64_t bytes, TreeEncoder& tree) {
+  const Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access), H5Fclose, "it as HDF5");
+  const Handle root(H5Gopen2(file, "/", H5P_DEFAULT), H5Gclose, "the root group");
+  Parser(bytes, tree).visit_group(root, "", 0);
+}
+
+// Properties of a file that lives in memory.
+void set_in_memory(hid_t access) {
+  constexpr std::size_t kGrowth = 1 << 20;
+  check(H5Pset_fapl_core(access, kGrowth, false), "the HDF5 library's memory");
+}
+
 }  // namespace
 
-void parse_hdf5(int descriptor, std::uint64_t file_bytes, TreeEncoder& tree) {
+void parse_hdf5(int descriptor, std::uint64_t bytes, TreeEncoder& tree) {
   start_library();
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "the HDF5 library");
   H5Pset_file_locking(access, false, true);  // read-only and network file systems have no locks
-  const std::string path = "/proc/self/fd/" + std::to_string(descriptor);
-  const Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access), H5Fclose, "it as HDF5");
-  const Handle root(H5Gopen2(file, "/", H5P_DEFAULT), H5Gclose, "the root group");
-  Parser(file_bytes, tree).visit_group(root, "", 0);
+  parse("/proc/self/fd/" + std::to_string(descriptor), access, bytes, tree);
+}
+
+void parse_hdf5(std::span<const std::byte> image, TreeEncoder& tree) {
+  start_library();
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "the HDF5 library");
+  set_in_memory(access);
+  // The library copies the bytes; its interface has forgotten the const.
+  check(H5Pset_file_image(access, const_cast<std::byte*>(image.data()), image.size()), "it into memory");
+  parse("in memory", access, image.size(), tree);
 }
 
 std::vector<std::byte> format_hdf5(const Hdf5Tree& tree) {
   start_library();
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "the HDF5 library");
-  constexpr std::size_t kGrowth = 1 << 20;
-  check(H5Pset_fapl_core(access, kGrowth, false), "the HDF5 library's memory");
+  set_in_memory(access);
   const Handle file(H5Fcreate("in memory", H5F_ACC_TRUNC, H5P_DEFAULT, access), H5Fclose, "a new HDF5 file");
   const Handle links(H5Pcreate(H5P_LINK_CREATE), H5Pclose, "the HDF5 library");
   check(H5Pset_create_intermediate_group(links, 1), "the HDF5 library");

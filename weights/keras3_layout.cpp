@@ -76,7 +76,8 @@ WeightLayer make_layer(Hdf5Tree& tree, const std::string& place) {
   const auto& attributes = tree.groups[place + "/vars"];
   if (const auto name = attributes.find("name");
       name != attributes.end() && name->second.values.size() == 1) {
-    for (const std::string_view component : split(place.substr(0, place.rfind('/')), '/')) {
+    const std::string_view around = std::string_view(place).substr(0, place.rfind('/'));
+    for (const std::string_view component : split(around, '/')) {
       if (!is_container(component)) {
         layer.path += std::string(component) + "/";
       }

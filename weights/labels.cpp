@@ -4,6 +4,7 @@
 #include <charconv>
 #include <fstream>
 #include <optional>
+#include <sstream>
 #include <system_error>
 
 #include "engine/core/error.h"
@@ -88,6 +89,27 @@ std::vector<std::string> without_numbers(const std::vector<std::string_view>& li
   return names;
 }
 
+std::string read_text(const std::filesystem::path& file) {
+  std::error_code error;
+  const auto status = std::filesystem::status(file, error);
+  if (!std::filesystem::exists(status)) {
+    throw FileError("cannot be opened: there is no such file");
+  }
+  if (!std::filesystem::is_regular_file(status)) {
+    throw FileError("is not a regular file, expected class names, one a line");
+  }
+  if (const auto size = std::filesystem::file_size(file, error); error || size > kLargestFile) {
+    throw FileError("has " + std::to_string(size) + " bytes, expected class names, one a line");
+  }
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) {
+    throw FileError("cannot be opened");
+  }
+  std::ostringstream text;
+  text << stream.rdbuf();
+  return text.str();
+}
+
 }  // namespace
 
 std::vector<std::string> parse_labels(std::string_view text) {
@@ -115,28 +137,10 @@ std::vector<std::string> parse_labels(std::string_view text) {
 }
 
 std::vector<std::string> read_labels(const std::filesystem::path& file) {
-  const auto fail = [&](const std::string& what) { throw FileError(file.string() + ": " + what); };
-  std::error_code error;
-  const auto status = std::filesystem::status(file, error);
-  if (!std::filesystem::exists(status)) {
-    fail("cannot be opened: there is no such file");
-  }
-  if (!std::filesystem::is_regular_file(status)) {
-    fail("is not a regular file, expected class names, one a line");
-  }
-  if (const auto size = std::filesystem::file_size(file, error); error || size > kLargestFile) {
-    fail("has " + std::to_string(size) + " bytes, expected class names, one a line");
-  }
-  std::ifstream stream(file, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(stream), {}};
-  if (!stream) {
-    fail("cannot be read");
-  }
   try {
-    return parse_labels(text);
-  } catch (const FileError& problem) {
-    fail(problem.what());
-    throw;
+    return parse_labels(read_text(file));
+  } catch (const FileError& error) {
+    throw FileError(file.string() + ": " + error.what());
   }
 }
 

@@ -43,9 +43,10 @@ WeightName parse_weight_name(const std::string& text) {
                                     : WeightName{name.substr(0, slash), name.substr(slash + 1)};
 }
 
-// The layer's path below its top-level group, which Keras writes in front of it or not.
+// The layer's path from its top-level group on, whatever Keras wrote in front: nothing, the group, or the
+// models around it.
 std::string layer_path(const std::string& group, const std::string& layer) {
-  if (layer.empty() || layer == group) {
+  if (layer.empty() || ends_with_path(layer, group)) {
     return group;
   }
   return layer.starts_with(group + "/") ? layer : group + "/" + layer;

@@ -1,0 +1,20 @@
+// A model's weights into a file that Keras loads.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "engine/core/context.h"
+#include "layers/model.h"
+
+namespace pila {
+
+// Writes Keras' legacy layout: all layers in Keras' order, so that a model of the same layers takes it with
+// model.load_weights(file), in Keras 2 and 3, by order and by name. `card` is text of the caller's, kept as
+// the root attribute kCardAttribute: with the one that format_card() gives, load_model() has the whole model
+// back. The file is written beside its place and renamed into it. Throws FileError, the file's name first,
+// and leaves nothing.
+void save_weights(const Context& ctx, const Model& model, const std::filesystem::path& file,
+                  const std::string& card = {});
+
+}  // namespace pila
