@@ -87,7 +87,7 @@ TEST(MobileNetV2, FreezesTheFirstLayersByKerasCount) {
   model.freeze_first(100);
   EXPECT_EQ(trainable_count(model), 1861440);
   EXPECT_FALSE(model.layers()[99]->trainable());
-  EXPECT_EQ(model.layers()[100]->name(), "block_11_depthwise");
+  EXPECT_EQ(model.layers()[100]->name(), "block_11_expand_relu");
   EXPECT_TRUE(model.layers()[100]->trainable());
   model.freeze_first(1000);
   EXPECT_EQ(trainable_count(model), 0);

@@ -124,10 +124,20 @@ def losses(golden):
         )
 
 
+def adamw(learning_rate, weight_decay):
+    """Keras casts Python's numbers to float32 on their way to float64, but not numpy's."""
+    return keras.optimizers.AdamW(
+        learning_rate=learning_rate,
+        weight_decay=np.float64(weight_decay),
+        beta_1=np.float64(0.9),
+        beta_2=np.float64(0.999),
+    )
+
+
 def adam(golden):
     """Five steps with given gradients, the rate changing on the way."""
     variable = keras.Variable(uniform("adam/w", (40,)), dtype="float64")
-    optimizer = keras.optimizers.AdamW(learning_rate=0.01, weight_decay=0.1)
+    optimizer = adamw(0.01, 0.1)
     for step in range(5):
         optimizer.learning_rate = 0.01 / (step + 1)
         optimizer.apply([tf.constant(uniform(f"adam/gradient_{step}", (40,)))], [variable])

@@ -23,6 +23,10 @@ struct NetworkCase {
   DeviceUnderTest device;
 };
 
+inline std::ostream& operator<<(std::ostream& out, const NetworkCase& c) {
+  return out << c.name << " " << c.device;
+}
+
 inline std::string name_of(const testing::TestParamInfo<NetworkCase>& info) {
   std::string name = std::string(info.param.name) + "_" + info.param.device.precision;
   for (char& c : name) c = c == '.' ? '_' : c;

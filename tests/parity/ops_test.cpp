@@ -230,8 +230,9 @@ TEST_P(Ops, ResizeBilinear) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Keras, Ops, testing::Values(kReferenceInDouble, kCpuInFloat),
-                         [](const auto& info) { return std::string(info.param.precision); });
+std::string precision_of(const testing::TestParamInfo<DeviceUnderTest>& info) { return info.param.precision; }
+
+INSTANTIATE_TEST_SUITE_P(Keras, Ops, testing::Values(kReferenceInDouble, kCpuInFloat), precision_of);
 
 }  // namespace
 }  // namespace pila::test
