@@ -127,7 +127,7 @@ class PixelRows {
 
 struct BackwardFilter {
   BackwardFilter(const ConvBackwardFilter& args, int threads, void* memory)
-      : product(problem_of(args)), scratch(memory) {
+      : product(problem_of(args), threads), scratch(memory) {
     product.take(scratch, threads);
     packed = scratch.take<float>(product.block_rows() * ColumnProduct::kBlock * threads);
   }

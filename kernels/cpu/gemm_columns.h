@@ -29,6 +29,7 @@ inline RowsView slice_rows(const TileKernels& kernels, const float* matrix, std:
 struct ColumnProblem {
   std::int64_t m = 0, n = 0, k = 0;  // n: columns of one group
   std::int64_t groups = 1;
+  const float* a = nullptr;  // [k, m] where a lies as stored, to be fetched ahead of its use; else null
   const float* b = nullptr;  // [k, groups * n], or [n, k] when transpose_b (one group)
   bool transpose_b = false;
   float* c = nullptr;  // [m, groups * n]
@@ -37,27 +38,39 @@ struct ColumnProblem {
 
 class ColumnProduct {
  public:
-  static constexpr std::int64_t kRowTiles = 8;  // in a block
-  static constexpr std::int64_t kBlock = 256;   // values of k whose part of a and b the caches hold
+  static constexpr std::int64_t kRowTiles = 16;  // in a block
+  static constexpr std::int64_t kBlock = 128;    // values of k whose part of a and b the caches hold
 
-  explicit ColumnProduct(const ColumnProblem& problem)
+  // Blocks of c depend on the number of threads, but no sum does.
+  ColumnProduct(const ColumnProblem& problem, int threads)
       : problem_(problem),
         kernels_(tile_kernels()),
         tile_rows_(even_tile_rows()),
         width_(2 * kernels_.lanes),
+        chunks_(problem.k, chunk_limit(), 1),
         rows_(problem.m, kRowTiles * tile_rows_, tile_rows_),
-        columns_(problem.n, kPanels * width_, width_),
-        chunks_(problem.k, chunk_limit(), 1) {}
+        columns_(problem.n, kPanels * width_, width_) {
+    const std::int64_t wanted = threads > 1 ? kTasksPerThread * threads : 1;
+    while (problem.groups * std::max<std::int64_t>(chunks_.count, 1) * rows_.count * columns_.count <
+               wanted &&
+           (rows_.size > tile_rows_ || columns_.size > width_)) {
+      if (rows_.size > columns_.size || columns_.size <= width_) {
+        rows_ = Blocks(problem.m, ceil_div(rows_.size, 2), tile_rows_);
+      } else {
+        columns_ = Blocks(problem.n, ceil_div(columns_.size, 2), width_);
+      }
+    }
+  }
 
   int tile_rows() const { return tile_rows_; }
-  // Columns of one block: how often each packed number of a is read.
+  // Panels of a block: how often each packed number of a is read.
   std::int64_t reuse() const { return ceil_div(columns_.size, width_); }
   std::int64_t block_rows() const { return rows_.size; }
 
   // Lays out the scratch memory: all chunks' sums and a worker's packed part of b.
   void take(Scratch& scratch, int threads) {
     parts_ = scratch.take<float>(chunks_.count > 1 ? chunks_.count * result_size() : 0);
-    packed_b_ = scratch.take<float>(width_ * kBlock * threads);
+    packed_b_ = scratch.take<float>(columns_.size * kBlock * threads);
   }
 
   // Multiplies. source.views(group, row, end, p, depth, worker, views) hands out, for values [p, p + depth)
@@ -69,7 +82,14 @@ class ColumnProduct {
     const std::int64_t chunks = std::max<std::int64_t>(chunks_.count, 1);
     pool.run(problem_.groups * blocks * chunks, [&](std::int64_t index, int worker) {
       const std::int64_t block = index % blocks, chunk = index / blocks % chunks;
-      multiply(source, index / blocks / chunks, block % rows_.count, block / rows_.count, chunk, worker);
+      const Part part{index / blocks / chunks,
+                      chunk,
+                      rows_.begin(block % rows_.count),
+                      rows_.end(block % rows_.count),
+                      columns_.begin(block / rows_.count),
+                      columns_.end(block / rows_.count),
+                      worker};
+      multiply(source, part);
     });
     if (chunks_.count > 1) {
       const Blocks pieces(result_size(), 1 << 12, 16);
@@ -82,12 +102,53 @@ class ColumnProduct {
   }
 
  private:
-  static constexpr std::int64_t kPanels = 8;      // in a block
-  static constexpr std::int64_t kTasks = 32;      // about as many as make every machine busy
-  static constexpr std::int64_t kMinChunk = 512;  // values of k that are worth a task
+  static constexpr std::int64_t kPanels = 16;  // in a block
+  static constexpr std::int64_t kTasksPerThread = 3;
+  static constexpr std::int64_t kMaxChunks = 32;
+  static constexpr std::int64_t kMinChunk = 512;       // values of k that are worth a task
+  static constexpr std::int64_t kPartsSize = 1 << 18;  // numbers that all chunks' sums may take
+
+  // One task: some of k for a block of rows and columns of one group.
+  struct Part {
+    std::int64_t group, chunk, row, row_end, column, column_end;
+    int worker;
+  };
+
+  // Reads the next block's rows of a and b into the second cache while this one's are multiplied: a few of
+  // them before each tile.
+  class Fetch {
+   public:
+    Fetch(const ColumnProduct& product, const Part& part, std::int64_t p, std::int64_t end)
+        : problem_(product.problem_), part_(part), row_size_(product.row_size()), p_(p), end_(end) {
+      const std::int64_t tiles = ceil_div(part.row_end - part.row, product.tile_rows_) *
+                                 ceil_div(part.column_end - part.column, product.width_);
+      step_ = ceil_div(end - p, std::max<std::int64_t>(tiles, 1));
+    }
+
+    void some() {
+      const std::int64_t stop = std::min(end_, p_ + step_);
+      for (; p_ < stop; ++p_) {
+        if (problem_.a != nullptr) lines(problem_.a + p_ * problem_.m, part_.row, part_.row_end);
+        if (problem_.transpose_b) continue;
+        lines(problem_.b + p_ * row_size_ + part_.group * problem_.n, part_.column, part_.column_end);
+      }
+    }
+
+   private:
+    static void lines(const float* from, std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; i += 16) __builtin_prefetch(from + i, 0, 2);
+    }
+
+    const ColumnProblem& problem_;
+    const Part& part_;
+    std::int64_t row_size_, p_, end_, step_ = 0;
+  };
 
   std::int64_t row_size() const { return problem_.groups * problem_.n; }
   std::int64_t result_size() const { return problem_.m * row_size(); }
+  int columns_from(std::int64_t j) const {
+    return static_cast<int>(std::min<std::int64_t>(width_, problem_.n - j));
+  }
 
   // Tiles of nearly the same height instead of tall ones and a stump.
   int even_tile_rows() const {
@@ -95,64 +156,74 @@ class ColumnProduct {
     return TileKernels::padded_rows(static_cast<int>(std::max<std::int64_t>(1, ceil_div(problem_.m, tiles))));
   }
 
-  // An epilogue wants the whole sum at once, so k stays whole.
+  // Many chunks where c is small, one where c alone gives every thread enough to do. An epilogue wants the
+  // whole sum at once.
   std::int64_t chunk_limit() const {
     const Epilogue& epilogue = problem_.epilogue;
-    const bool plain =
-        epilogue.bias == nullptr && epilogue.residual == nullptr && epilogue.activation == Activation::none;
-    const std::int64_t blocks = std::max<std::int64_t>(1, problem_.groups * rows_.count * columns_.count);
-    return plain ? std::max(kMinChunk, ceil_div(problem_.k, ceil_div(kTasks, blocks))) : problem_.k;
+    if (epilogue.bias != nullptr || epilogue.residual != nullptr || epilogue.activation != Activation::none) {
+      return problem_.k;
+    }
+    const std::int64_t chunks =
+        std::clamp<std::int64_t>(kPartsSize / std::max<std::int64_t>(1, result_size()), 1, kMaxChunks);
+    return std::max(kMinChunk, ceil_div(problem_.k, chunks));
   }
 
   template <class Source>
-  void multiply(const Source& source, std::int64_t group, std::int64_t row_block, std::int64_t column_block,
-                std::int64_t chunk, int worker) const {
-    const std::int64_t begin = chunks_.begin(chunk), end = chunks_.end(chunk);
-    const std::int64_t row = rows_.begin(row_block), row_end = rows_.end(row_block);
-    float* c = chunks_.count > 1 ? parts_ + chunk * result_size() : problem_.c;
-    RowsView a[kRowTiles];
+  void multiply(const Source& source, const Part& part) const {
+    const std::int64_t begin = chunks_.begin(part.chunk), end = chunks_.end(part.chunk);
+    float* c = chunks_.count > 1 ? parts_ + part.chunk * result_size() : problem_.c;
+    RowsView a[kRowTiles], b[kPanels];
     std::int64_t p = begin;
     do {
       const std::int64_t depth = std::min(kBlock, end - p);
-      source.views(group, row, row_end, p, depth, worker, a);
-      for (std::int64_t j = columns_.begin(column_block); j < columns_.end(column_block); j += width_) {
-        const std::int64_t column = group * problem_.n + j;
+      source.views(part.group, part.row, part.row_end, p, depth, part.worker, a);
+      views_of_b(part, p, depth, b);
+      Fetch fetch(*this, part, p + depth, std::min(end, p + depth + kBlock));
+      for (std::int64_t j = part.column; j < part.column_end; j += width_) {
+        const std::int64_t column = part.group * problem_.n + j;
         TileOutput out;
         out.c = c + column;
-        out.columns = static_cast<int>(std::min<std::int64_t>(width_, problem_.n - j));
+        out.columns = columns_from(j);
         out.accumulate = p > begin;
         if (p + depth == end) {
           out.bias = at(problem_.epilogue.bias, column);
           out.residual = at(problem_.epilogue.residual, column);
           out.activation = problem_.epilogue.activation;
         }
-        multiply_panel(a, row, row_end, view_b(p, depth, column, out.columns, worker), depth, out);
+        multiply_panel(part, a, b[(j - part.column) / width_], depth, fetch, out);
       }
       p += depth;
     } while (p < end);
   }
 
-  RowsView view_b(std::int64_t p, std::int64_t depth, std::int64_t column, int columns, int worker) const {
-    float* packed = packed_b_ + worker * width_ * kBlock;
-    if (!problem_.transpose_b) {
-      const int width = static_cast<int>(round_up(columns, kernels_.lanes));
-      return slice_rows(kernels_, problem_.b, problem_.k, row_size(), p, depth, column, columns, width, false,
-                        packed);
+  // A panel that many tiles read is worth a copy, which fills the first cache evenly.
+  void views_of_b(const Part& part, std::int64_t p, std::int64_t depth, RowsView* to) const {
+    const bool copy = part.row_end - part.row > 2 * tile_rows_;
+    float* packed = packed_b_ + part.worker * columns_.size * kBlock;
+    for (std::int64_t j = part.column; j < part.column_end; j += width_, packed += width_ * kBlock) {
+      const std::int64_t column = part.group * problem_.n + j;
+      if (problem_.transpose_b) {
+        kernels_.pack_transposed(problem_.b + column * problem_.k + p, problem_.k, depth, columns_from(j),
+                                 width_, packed);
+        *to++ = {packed, width_};
+      } else {
+        const int width = static_cast<int>(round_up(columns_from(j), kernels_.lanes));
+        *to++ = slice_rows(kernels_, problem_.b, problem_.k, row_size(), p, depth, column, columns_from(j),
+                           width, copy, packed);
+      }
     }
-    kernels_.pack_transposed(problem_.b + column * problem_.k + p, problem_.k, depth, columns, width_,
-                             packed);
-    return {packed, width_};
   }
 
-  void multiply_panel(const RowsView* a, std::int64_t row, std::int64_t row_end, const RowsView& b,
-                      std::int64_t depth, TileOutput& out) const {
+  void multiply_panel(const Part& part, const RowsView* a, const RowsView& b, std::int64_t depth,
+                      Fetch& fetch, TileOutput& out) const {
     const int vectors = (out.columns + kernels_.lanes - 1) / kernels_.lanes;
     const ColumnTileKernel kernel = kernels_.column_kernel(tile_rows_, vectors);
-    for (; row < row_end; row += tile_rows_, ++a) {
-      out.rows = static_cast<int>(std::min<std::int64_t>(tile_rows_, row_end - row));
+    for (std::int64_t row = part.row; row < part.row_end; row += tile_rows_, ++a) {
+      out.rows = static_cast<int>(std::min<std::int64_t>(tile_rows_, part.row_end - row));
       std::int64_t offsets[kMaxTileRows];
       for (int r = 0; r < out.rows; ++r) offsets[r] = (row + r) * row_size();
       out.offsets = offsets;
+      fetch.some();
       kernel(a->data, a->stride, depth, b.data, b.stride, out);
     }
   }
@@ -164,7 +235,8 @@ class ColumnProduct {
   const ColumnProblem problem_;
   const TileKernels& kernels_;
   const int tile_rows_, width_;
-  const Blocks rows_, columns_, chunks_;
+  const Blocks chunks_;
+  Blocks rows_, columns_;
   float* parts_ = nullptr;
   float* packed_b_ = nullptr;
 };

@@ -127,7 +127,7 @@ void Sums<kRows, kVectors>::smooth_epilogue(const TileOutput& out) {
   apply_smooth_epilogue(out);
 }
 
-constexpr int kStep = 4;  // values of k in one turn of a kernel's loop
+constexpr int kStep = 2;  // values of k in one turn of a kernel's loop; with more, compilers spill the sums
 
 template <int kRows, int kVectors>
 void row_tile(const float* const* rows, std::int64_t taps, std::int64_t depth, const float* b,
@@ -163,16 +163,27 @@ void column_tile(const float* a, std::int64_t a_stride, std::int64_t depth, cons
   sums.finish(out);
 }
 
+// Rows of kVectors whole vectors.
+template <int kVectors>
+void pack_whole(const float* b, std::int64_t b_stride, std::int64_t k, float* out) {
+  const FloatTag d;
+  for (std::int64_t p = 0; p < k; ++p, b += b_stride, out += kVectors * kLanes) {
+    PILA_UNROLL for (int v = 0; v < kVectors; ++v) {
+      hn::StoreU(hn::LoadU(d, b + v * kLanes), d, out + v * kLanes);
+    }
+  }
+}
+
 void pack(const float* b, std::int64_t b_stride, std::int64_t k, int columns, int width, float* out) {
   const FloatTag d;
-  const int whole = columns / kLanes * kLanes;
-  for (std::int64_t p = 0; p < k; ++p, b += b_stride, out += width) {
-    int j = 0;
-    for (; j < whole; j += kLanes) hn::StoreU(hn::LoadU(d, b + j), d, out + j);
-    for (; j < width; j += kLanes) {
-      const auto real = static_cast<std::size_t>(HWY_MAX(0, columns - j));
-      const auto all = static_cast<std::size_t>(HWY_MIN(kLanes, width - j));
-      store_partial(load_partial(d, b + j, real), d, out + j, all);
+  if (columns == width && width == 2 * kLanes) return pack_whole<2>(b, b_stride, k, out);
+  if (columns == width && width == 4 * kLanes) return pack_whole<4>(b, b_stride, k, out);
+  for (int j = 0; j < width; j += kLanes) {
+    const auto real = static_cast<std::size_t>(HWY_MAX(0, HWY_MIN(kLanes, columns - j)));
+    const auto all = static_cast<std::size_t>(HWY_MIN(kLanes, width - j));
+    for (std::int64_t p = 0; p < k; ++p) {
+      const FloatVector row = load_partial(d, b + p * b_stride + j, real);
+      store_partial(row, d, out + p * width + j, all);
     }
   }
 }

@@ -80,6 +80,7 @@ ColumnProblem column_problem(const Matmul& args) {
   problem.m = args.m;
   problem.n = args.n;
   problem.k = args.k;
+  problem.a = floats(args.a);
   problem.b = floats(args.b);
   problem.transpose_b = args.transpose_b;
   problem.c = static_cast<float*>(args.c);
@@ -118,7 +119,7 @@ struct ColumnScratch {
 
 Status multiply_columns(const Matmul& args, const Launch& launch) {
   ThreadPool& pool = pool_of(*launch.stream);
-  ColumnProduct product(column_problem(args));
+  ColumnProduct product(column_problem(args), pool.threads());
   const ColumnScratch scratch(product, pool.threads(), launch.workspace);
   product.run(pool, MatrixColumns{args, product, scratch.packed_a});
   return nullptr;
@@ -132,7 +133,7 @@ bool supports(const Matmul& args) { return args.type == DType::f32; }
 std::size_t workspace(const Matmul& args, const Stream& stream) {
   const int threads = pool_of(stream).threads();
   if (!args.transpose_a) return RowScratch(RowProduct(row_problem(args)), threads, nullptr).bytes;
-  ColumnProduct product(column_problem(args));
+  ColumnProduct product(column_problem(args), threads);
   return ColumnScratch(product, threads, nullptr).bytes;
 }
 
