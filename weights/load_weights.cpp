@@ -168,15 +168,7 @@ void assign(const Context& ctx, const Tensor& tensor, const Array& array) {
   std::visit(
       [&](const auto& values) {
         std::vector<To> converted(values.size());
-        std::ranges::transform(values, converted.begin(), [](auto value) {
-          if constexpr (std::is_same_v<To, kernels::Float16>) {
-            return kernels::to_float16(static_cast<float>(value));
-          } else if constexpr (std::is_same_v<To, kernels::BFloat16>) {
-            return kernels::to_bfloat16(static_cast<float>(value));
-          } else {
-            return static_cast<To>(value);
-          }
-        });
+        std::ranges::transform(values, converted.begin(), [](auto value) { return static_cast<To>(value); });
         tensor.assign(ctx, std::span<const To>(converted));
       },
       array.values);
@@ -188,12 +180,9 @@ void assign(const Context& ctx, const Tensor& tensor, const Array& array) {
       return assign<float>(ctx, tensor, array);
     case DType::f64:
       return assign<double>(ctx, tensor, array);
-    case DType::f16:
-      return assign<kernels::Float16>(ctx, tensor, array);
-    case DType::bf16:
-      return assign<kernels::BFloat16>(ctx, tensor, array);
     default:
-      throw UsageError("[load_weights] expected floating-point parameters, got " + to_string(tensor.type()));
+      throw UsageError("[load_weights] expected parameters of float32 or float64, got " +
+                       to_string(tensor.type()));
   }
 }
 

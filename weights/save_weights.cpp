@@ -7,16 +7,6 @@
 namespace pila {
 namespace {
 
-template <class Half>
-std::vector<float> widened(const Context& ctx, const Tensor& tensor) {
-  std::vector<float> values;
-  for (const Half value : tensor.to_vector<Half>(ctx)) {
-    values.push_back(kernels::to_float(value));
-  }
-  return values;
-}
-
-// 16-bit values become float32, which holds them all.
 Array array_of(const Context& ctx, const Tensor& tensor) {
   Array array;
   const auto extents = tensor.shape().extents();
@@ -28,14 +18,9 @@ Array array_of(const Context& ctx, const Tensor& tensor) {
     case DType::f64:
       array.values = tensor.to_vector<double>(ctx);
       break;
-    case DType::f16:
-      array.values = widened<kernels::Float16>(ctx, tensor);
-      break;
-    case DType::bf16:
-      array.values = widened<kernels::BFloat16>(ctx, tensor);
-      break;
     default:
-      throw UsageError("[save_weights] expected floating-point parameters, got " + to_string(tensor.type()));
+      throw UsageError("[save_weights] expected parameters of float32 or float64, got " +
+                       to_string(tensor.type()));
   }
   return array;
 }
