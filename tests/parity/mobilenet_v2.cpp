@@ -151,11 +151,10 @@ void MobileNetV2Parity::check_pass(const std::string& mode) {
   const Tensor loss = loss_of(ctx, logits);
   forward.add(mode + "/logits", to_host(*ctx_, logits));
   forward.add(mode + "/loss", to_host(*ctx_, loss));
-  // Real weights put activations all around the kinks of ReLU6, and have channels that barely vary, which
-  // batch normalisation blows up. Keras' own float32 is 1.6e-5 (forward) and 1.2e-2 (gradients) off its
-  // float64 there.
+  // Keras' own float32 is up to 1.8e-5 off its float64 with generated weights and 2.4e-5 with real ones,
+  // which have channels that barely vary.
   const bool real = GetParam().weight_file != nullptr;
-  forward.finish(tolerance(1e-9, real ? 5e-5 : 1e-5));
+  forward.finish(tolerance(1e-9, real ? 5e-5 : 2e-5));
 
   const Gradients gradients = tape.backward(*ctx_, loss);
   for (const Layer* layer : model_->layers()) {
@@ -166,8 +165,11 @@ void MobileNetV2Parity::check_pass(const std::string& mode) {
     }
   }
   // Batch normalisation behind the next layer takes out what beta of a project_BN adds: its gradient is 0 but
-  // for rounding, hence the floor.
-  backward.finish(tolerance(1e-9, real ? 3e-2 : 1e-4), 1e-3);
+  // for rounding, hence the floor. Real weights put whole channels on the kinks of ReLU6, where float32
+  // decides otherwise: Keras' own is up to 11 % off for a tensor, 2.5e-3 for all together, so there errors
+  // are taken relative to the largest gradient.
+  const bool on_kinks = real && GetParam().device.type == DType::f32;
+  backward.finish(tolerance(1e-9, real ? 1e-2 : 1e-4), on_kinks ? 1 : 1e-3);
 
   if (mode != "training") return;
   Group statistics(*this, "moving statistics");
@@ -202,7 +204,8 @@ void MobileNetV2Parity::check_adam() {
       parameters.add("adam/" + key_of(*layer, parameter), to_host(*ctx_, parameter.value));
     }
   }
-  parameters.finish(tolerance(1e-9, 1e-2));
+  // Adam's first steps are as long for a gradient of rounding errors as for a large one.
+  parameters.finish(tolerance(1e-9, GetParam().weight_file != nullptr ? 5e-2 : 1e-3));
 }
 
 TEST_P(MobileNetV2Parity, Inference) { check_pass("inference"); }
