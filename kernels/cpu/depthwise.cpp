@@ -25,10 +25,24 @@ struct Tile {
   std::ptrdiff_t tap_step;
   const float* bias;
   float low, high;
-  float* y;                          // the tile's first output
-  std::size_t y_row;                 // from one row of outputs to the next
+  float* y;           // the tile's first output
+  std::size_t y_row;  // from one row of outputs to the next
+  bool past_caches;
   bool left_outside, right_outside;  // the first, the last input column lies outside the image
 };
+
+template <class Lanes, int kRows>
+HWY_INLINE void store_sums(Lanes lanes, const Tile& tile, std::size_t c,
+                           const FloatVector (&sums)[kRows][kTileColumns]) {
+  const FloatTag d;
+  const auto low = hn::Set(d, tile.low), high = hn::Set(d, tile.high);
+  PILA_UNROLL for (int i = 0; i < kRows; ++i) {
+    float* y = tile.y + static_cast<std::size_t>(i) * tile.y_row + c;
+    PILA_UNROLL for (int t = 0; t < kTileColumns; ++t) {
+      lanes.put(clamp(low, high, sums[i][t]), y + static_cast<std::size_t>(t) * tile.channels);
+    }
+  }
+}
 
 // kEdge: the outside flags may be set.
 template <int kStride, int kRows, bool kEdge>
@@ -71,23 +85,20 @@ void tile_channels(const Tile& tile, std::size_t c) {
       }
     }
   }
-  const auto low = hn::Set(d, tile.low), high = hn::Set(d, tile.high);
-  PILA_UNROLL
-  for (int i = 0; i < kRows; ++i) {
-    PILA_UNROLL
-    for (int t = 0; t < kTileColumns; ++t) {
-      hn::StoreU(clamp(low, high, sums[i][t]), d,
-                 tile.y + static_cast<std::size_t>(i) * tile.y_row + static_cast<std::size_t>(t) * step + c);
-    }
+  if (tile.past_caches) {
+    store_sums(AllLanesPastCaches(), tile, c, sums);
+  } else {
+    store_sums(AllLanes(), tile, c, sums);
   }
 }
 
-// The last vector may overlap the one before it, and computes the same numbers again.
+// Channels [begin, end), at least one vector. The last vector may overlap the one before it, and computes the
+// same numbers again.
 template <int kStride, int kRows, bool kEdge>
-void run_tile(const Tile& tile) {
-  std::size_t c = 0;
-  for (; c + kFloatLanes <= tile.channels; c += kFloatLanes) tile_channels<kStride, kRows, kEdge>(tile, c);
-  if (c < tile.channels) tile_channels<kStride, kRows, kEdge>(tile, tile.channels - kFloatLanes);
+void run_tile(const Tile& tile, std::size_t begin, std::size_t end) {
+  std::size_t c = begin;
+  for (; c + kFloatLanes <= end; c += kFloatLanes) tile_channels<kStride, kRows, kEdge>(tile, c);
+  if (c < end) tile_channels<kStride, kRows, kEdge>(tile, end - kFloatLanes);
 }
 
 // Whether the tiles fit: at most one column outside on either side.
@@ -101,9 +112,9 @@ bool can_tile(const ConvShape& shape) {
          shape.in_c >= static_cast<std::int64_t>(kFloatLanes);
 }
 
-// Rows [oh, oh + kRows) of one image.
+// Rows [oh, oh + kRows) of a slice. x and y: its image.
 template <int kStride, int kRows>
-void tile_rows(const Sliding& job, const float* x, float* y, std::int64_t oh) {
+void tile_rows(const Sliding& job, const Slice& slice, const float* x, float* y, std::int64_t oh) {
   const ConvShape& shape = job.shape;
   const std::int64_t channels = shape.in_c, pad_left = shape.window.pad_left;
   Tile tile;
@@ -113,7 +124,10 @@ void tile_rows(const Sliding& job, const float* x, float* y, std::int64_t oh) {
   tile.bias = job.bias;
   tile.low = job.low;
   tile.high = job.high;
+  tile.past_caches = job.past_caches;
   tile.y_row = static_cast<std::size_t>(shape.out_w * channels);
+  const auto begin = static_cast<std::size_t>(slice.channel_begin);
+  const auto end = static_cast<std::size_t>(slice.channel_end);
   constexpr int kInRows = (kRows - 1) * kStride + 3;
   for (std::int64_t next = 0; next < shape.out_w; next += kTileColumns) {
     const std::int64_t ow = std::min(next, shape.out_w - kTileColumns);  // the last tile may overlap
@@ -127,24 +141,24 @@ void tile_rows(const Sliding& job, const float* x, float* y, std::int64_t oh) {
     tile.left_outside = first < 0;
     tile.right_outside = last >= shape.in_w;
     if (tile.left_outside || tile.right_outside) {
-      run_tile<kStride, kRows, true>(tile);
+      run_tile<kStride, kRows, true>(tile, begin, end);
     } else {
-      run_tile<kStride, kRows, false>(tile);
+      run_tile<kStride, kRows, false>(tile, begin, end);
     }
   }
 }
 
 template <int kStride>
-void tile_image_rows(const Sliding& job, const float* x, float* y, std::int64_t begin, std::int64_t end) {
-  std::int64_t oh = begin;
-  for (; oh + 2 <= end; oh += 2) tile_rows<kStride, 2>(job, x, y, oh);
-  if (oh < end) tile_rows<kStride, 1>(job, x, y, oh);
+void tile_slice(const Sliding& job, const Slice& slice, const float* x, float* y) {
+  std::int64_t oh = slice.row_begin;
+  for (; oh + 2 <= slice.row_end; oh += 2) tile_rows<kStride, 2>(job, slice, x, y, oh);
+  if (oh < slice.row_end) tile_rows<kStride, 1>(job, slice, x, y, oh);
 }
 
-void general_rows(const Sliding& job, const float* x, float* y, std::int64_t begin, std::int64_t end) {
+void general_slice(const Sliding& job, const Slice& slice, const float* x, float* y) {
   const ConvShape& shape = job.shape;
   const Window& window = shape.window;
-  for (std::int64_t oh = begin; oh < end; ++oh) {
+  for (std::int64_t oh = slice.row_begin; oh < slice.row_end; ++oh) {
     const Taps rows = taps_at(oh, shape.in_h, window.kernel_h, window.stride_h, window.dilation_h,
                               window.pad_top, shape.in_w * shape.in_c, window.kernel_w * job.tap_step);
     for (std::int64_t ow = 0; ow < shape.out_w; ++ow) {
@@ -152,19 +166,18 @@ void general_rows(const Sliding& job, const float* x, float* y, std::int64_t beg
                                    window.pad_left, shape.in_c, job.tap_step);
       sum_taps(
           {x, job.w, rows, columns, job.bias, job.low, job.high, y + (oh * shape.out_w + ow) * shape.in_c},
-          static_cast<std::size_t>(shape.in_c));
+          slice.channel_begin, slice.channel_end);
     }
   }
 }
 
-// Rows [begin, end) of image n.
-void slide_rows(const Sliding& job, std::int64_t n, std::int64_t begin, std::int64_t end) {
+void slide_slice(const Sliding& job, const Slice& slice) {
   const ConvShape& shape = job.shape;
-  const float* x = job.x + n * shape.in_h * shape.in_w * shape.in_c;
-  float* y = job.y + n * shape.out_h * shape.out_w * shape.in_c;
-  if (!can_tile(shape)) return general_rows(job, x, y, begin, end);
-  if (shape.window.stride_w == 1) return tile_image_rows<1>(job, x, y, begin, end);
-  tile_image_rows<2>(job, x, y, begin, end);
+  const float* x = job.x + slice.image * shape.in_h * shape.in_w * shape.in_c;
+  float* y = job.y + slice.image * shape.out_h * shape.out_w * shape.in_c;
+  if (!can_tile(shape)) return general_slice(job, slice, x, y);
+  shape.window.stride_w == 1 ? tile_slice<1>(job, slice, x, y) : tile_slice<2>(job, slice, x, y);
+  if (job.past_caches) finish_past_caches();
 }
 
 // y = activation(y) + residual.
@@ -183,17 +196,36 @@ void finish_range(Activation activation, const float* residual, float* y, std::s
   }
 }
 
+void finish_slice(const Sliding& job, const Slice& slice) {
+  const ConvShape& shape = job.shape;
+  const std::int64_t first = slice.image * shape.out_h + slice.row_begin;
+  const std::int64_t last = slice.image * shape.out_h + slice.row_end;
+  const auto finish = [&](std::int64_t start, std::int64_t count) {
+    finish_range(job.activation, job.residual == nullptr ? nullptr : job.residual + start, job.y + start,
+                 static_cast<std::size_t>(count));
+  };
+  const std::int64_t width = slice.channel_end - slice.channel_begin;
+  if (width == shape.in_c) {
+    finish(first * shape.out_w * width, (last - first) * shape.out_w * width);
+    return;
+  }
+  for (std::int64_t pixel = first * shape.out_w; pixel < last * shape.out_w; ++pixel) {
+    finish(pixel * shape.in_c + slice.channel_begin, width);
+  }
+}
+
 }  // namespace pila::kernels::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include "kernels/cpu/families.h"
+#include "kernels/cpu/past_caches.h"
 
 namespace pila::kernels::cpu {
 namespace {
 
-HWY_EXPORT(slide_rows);
-HWY_EXPORT(finish_range);
+HWY_EXPORT(slide_slice);
+HWY_EXPORT(finish_slice);
 
 bool supports(const DepthwiseForward& args) { return is_plain_depthwise(args.type, args.shape); }
 
@@ -222,22 +254,17 @@ Status forward(const DepthwiseForward& args, const Launch& launch) {
 
 }  // namespace
 
-void slide(const Sliding& job, ThreadPool& pool) {
-  const auto rows_of = HWY_DYNAMIC_DISPATCH(slide_rows);
-  const auto finish = HWY_DYNAMIC_DISPATCH(finish_range);
+void slide(Sliding job, ThreadPool& pool) {
+  const auto compute = HWY_DYNAMIC_DISPATCH(slide_slice);
+  const auto finish = HWY_DYNAMIC_DISPATCH(finish_slice);
   const ConvShape& shape = job.shape;
-  const std::int64_t row_size = shape.out_w * shape.in_c;
-  const std::int64_t rows = rows_per_task(row_size);
-  const std::int64_t tasks_per_image = (shape.out_h + rows - 1) / rows;
-  pool.run(shape.batch * tasks_per_image, [&](std::int64_t task, int) {
-    const std::int64_t n = task / tasks_per_image, begin = task % tasks_per_image * rows;
-    const std::int64_t end = std::min(begin + rows, shape.out_h);
-    rows_of(job, n, begin, end);
-    if (job.activation != Activation::none || job.residual != nullptr) {
-      const std::int64_t start = (n * shape.out_h + begin) * row_size;
-      finish(job.activation, job.residual == nullptr ? nullptr : job.residual + start, job.y + start,
-             static_cast<std::size_t>((end - begin) * row_size));
-    }
+  const Slices slices{shape.batch, shape.out_h, shape.out_w, shape.in_c};
+  const bool second_pass = job.activation != Activation::none || job.residual != nullptr;
+  job.past_caches = !second_pass && goes_past_caches(job.y, slices.size(), shape.in_c);
+  pool.run(slices.count(), [&](std::int64_t index, int) {
+    const Slice slice = slices[index];
+    compute(job, slice);
+    if (second_pass) finish(job, slice);
   });
 }
 

@@ -34,15 +34,49 @@ struct Sliding {
   // A second pass over rows that still lie in the cache.
   Activation activation = Activation::none;
   const float* residual = nullptr;  // may be null
+  bool past_caches = false;         // how y is written: slide() decides
 };
 
 // Computes all of y.
-void slide(const Sliding& job, ThreadPool& pool);
+void slide(Sliding job, ThreadPool& pool);
 
-// Rows that one task computes at a time: an even number, some tens of KiB where an image has that much.
-inline std::int64_t rows_per_task(std::int64_t row_size) {
-  return std::clamp<std::int64_t>(16384 / std::max<std::int64_t>(row_size, 1), 1, 32) * 2;
-}
+// A task's part of the outputs: some rows and channels of one image.
+struct Slice {
+  std::int64_t image, row_begin, row_end, channel_begin, channel_end;
+};
+
+// How outputs of [images, rows, columns, channels] are cut into slices. Of small images a slice has so few
+// channels that the rows under a window stay in the first-level cache, of large ones all, so that memory is
+// read in one stream.
+struct Slices {
+  std::int64_t images, rows, columns, channels;
+  std::int64_t channel_blocks = columns > 32 ? 1 : std::max<std::int64_t>(channels / channels_wanted(), 1);
+  std::int64_t rows_each =
+      std::clamp<std::int64_t>(16384 * channel_blocks / std::max<std::int64_t>(columns * channels, 1), 1,
+                               32) *
+      2;  // some 100 KiB
+  std::int64_t row_blocks = (rows + rows_each - 1) / rows_each;
+
+  std::int64_t count() const { return images * row_blocks * channel_blocks; }
+  std::int64_t size() const { return images * rows * columns * channels; }  // elements
+
+  Slice operator[](std::int64_t index) const {
+    const std::int64_t block = index % channel_blocks, row_block = index / channel_blocks % row_blocks;
+    return {index / channel_blocks / row_blocks, row_block * rows_each,
+            std::min((row_block + 1) * rows_each, rows), boundary(block), boundary(block + 1)};
+  }
+
+ private:
+  static constexpr std::int64_t kMultiple = 64;  // of channels: cache lines belong to one slice
+
+  std::int64_t channels_wanted() const {
+    return std::max<std::int64_t>(2048 / std::max<std::int64_t>(columns, 1) / kMultiple, 1) * kMultiple;
+  }
+  std::int64_t boundary(std::int64_t block) const {
+    if (block == channel_blocks) return channels;
+    return channels * block / channel_blocks / kMultiple * kMultiple;
+  }
+};
 
 // For float32.
 Kernel<DepthwiseBackwardData> depthwise_backward_data_kernel();

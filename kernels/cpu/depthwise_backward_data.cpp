@@ -26,7 +26,18 @@ struct PairTile {
   std::size_t channels;              // at least one vector
   float* dx;                         // the first pair's first column
   bool left_outside, right_outside;  // the first, the last column of dy lies outside
+  bool past_caches;
 };
+
+template <class Lanes>
+HWY_INLINE void store_pairs(Lanes lanes, const PairTile& tile, std::size_t c,
+                            const FloatVector (&first)[kTilePairs], const FloatVector (&second)[kTilePairs]) {
+  PILA_UNROLL for (int t = 0; t < kTilePairs; ++t) {
+    float* dx = tile.dx + static_cast<std::size_t>(2 * t) * tile.channels + c;
+    lanes.put(first[t], dx);
+    lanes.put(second[t], dx + tile.channels);
+  }
+}
 
 template <bool kEdge>
 void pair_channels(const PairTile& tile, std::size_t c) {
@@ -51,19 +62,21 @@ void pair_channels(const PairTile& tile, std::size_t c) {
       before = here;
     }
   }
-  PILA_UNROLL for (int t = 0; t < kTilePairs; ++t) {
-    float* dx = tile.dx + static_cast<std::size_t>(2 * t) * step + c;
-    hn::StoreU(first[t], d, dx);
-    hn::StoreU(second[t], d, dx + step);
+  if (tile.past_caches) {
+    store_pairs(AllLanesPastCaches(), tile, c, first, second);
+  } else {
+    store_pairs(AllLanes(), tile, c, first, second);
   }
 }
 
-// The last vector may overlap the one before it, and computes the same numbers again.
+// Channels [begin, end), at least one vector. The last vector may overlap the one before it, and computes the
+// same numbers again.
 template <bool kEdge>
-void run_pairs(const PairTile& tile) {
-  std::size_t c = 0;
-  for (; c + kFloatLanes <= tile.channels; c += kFloatLanes) pair_channels<kEdge>(tile, c);
-  if (c < tile.channels) pair_channels<kEdge>(tile, tile.channels - kFloatLanes);
+void run_pairs(const PairTile& tile, std::int64_t begin, std::int64_t end) {
+  auto c = static_cast<std::size_t>(begin);
+  const auto last = static_cast<std::size_t>(end);
+  for (; c + kFloatLanes <= last; c += kFloatLanes) pair_channels<kEdge>(tile, c);
+  if (c < last) pair_channels<kEdge>(tile, last - kFloatLanes);
 }
 
 // Which pairs are whole: [begin, end). Their columns of dy lie at most one outside on either side.
@@ -83,19 +96,17 @@ struct WholePairs {
   }
 };
 
-// Rows [ih_begin, ih_end) of image n.
-void backward_data_rows(const DepthwiseBackwardData& args, std::int64_t n, std::int64_t ih_begin,
-                        std::int64_t ih_end) {
+void backward_data_slice(const DepthwiseBackwardData& args, const Slice& slice, bool past_caches) {
   const ConvShape& shape = args.shape;
   const Window& window = shape.window;
-  const std::int64_t channels = shape.in_c;
+  const std::int64_t channels = shape.in_c, n = slice.image;
   const float* dy = static_cast<const float*>(args.dy) + n * shape.out_h * shape.out_w * channels;
   float* dx = static_cast<float*>(args.dx) + n * shape.in_h * shape.in_w * channels;
   const float* w = static_cast<const float*>(args.w);
   const WholePairs pairs(shape);
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-  for (std::int64_t ih = ih_begin; ih < ih_end; ++ih) {
+  for (std::int64_t ih = slice.row_begin; ih < slice.row_end; ++ih) {
     const Taps rows = readers_of(ih, shape.out_h, window.kernel_h, window.stride_h, window.dilation_h,
                                  window.pad_top, shape.out_w * channels, window.kernel_w * channels);
     const auto by_pixel = [&](std::int64_t begin, std::int64_t end) {
@@ -104,7 +115,7 @@ void backward_data_rows(const DepthwiseBackwardData& args, std::int64_t n, std::
                                         window.pad_left, channels, channels);
         sum_taps(
             {dy, w, rows, columns, nullptr, -kInfinity, kInfinity, dx + (ih * shape.in_w + iw) * channels},
-            static_cast<std::size_t>(channels));
+            slice.channel_begin, slice.channel_end);
       }
     };
     if (pairs.begin == pairs.end) {
@@ -122,25 +133,29 @@ void backward_data_rows(const DepthwiseBackwardData& args, std::int64_t n, std::
                           static_cast<std::size_t>(channels),
                           dx + (ih * shape.in_w + 2 * q - window.pad_left) * channels,
                           q == 0,
-                          q + kTilePairs > shape.out_w};
+                          q + kTilePairs > shape.out_w,
+                          past_caches};
       if (tile.left_outside || tile.right_outside) {
-        run_pairs<true>(tile);
+        run_pairs<true>(tile, slice.channel_begin, slice.channel_end);
       } else {
-        run_pairs<false>(tile);
+        run_pairs<false>(tile, slice.channel_begin, slice.channel_end);
       }
     }
     by_pixel(last_column, shape.in_w);
   }
+  if (past_caches) finish_past_caches();
 }
 
 }  // namespace pila::kernels::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include "kernels/cpu/past_caches.h"
+
 namespace pila::kernels::cpu {
 namespace {
 
-HWY_EXPORT(backward_data_rows);
+HWY_EXPORT(backward_data_slice);
 
 bool supports(const DepthwiseBackwardData& args) { return is_plain_depthwise(args.type, args.shape); }
 
@@ -168,13 +183,10 @@ Status backward_data(const DepthwiseBackwardData& args, const Launch& launch) {
     slide(reversed(args), pool);
     return nullptr;
   }
-  const auto rows_of = HWY_DYNAMIC_DISPATCH(backward_data_rows);
-  const std::int64_t rows = rows_per_task(shape.in_w * shape.in_c);
-  const std::int64_t tasks_per_image = (shape.in_h + rows - 1) / rows;
-  pool.run(shape.batch * tasks_per_image, [&](std::int64_t task, int) {
-    const std::int64_t begin = task % tasks_per_image * rows;
-    rows_of(args, task / tasks_per_image, begin, std::min(begin + rows, shape.in_h));
-  });
+  const auto compute = HWY_DYNAMIC_DISPATCH(backward_data_slice);
+  const Slices slices{shape.batch, shape.in_h, shape.in_w, shape.in_c};
+  const bool past_caches = goes_past_caches(static_cast<const float*>(args.dx), slices.size(), shape.in_c);
+  pool.run(slices.count(), [&](std::int64_t index, int) { compute(args, slices[index], past_caches); });
   return nullptr;
 }
 

@@ -81,10 +81,12 @@ struct TapSum {
   }
 };
 
-inline void sum_taps(const TapSum& sum, std::size_t channels) {
-  std::size_t c = 0;
-  for (; c + kFloatLanes <= channels; c += kFloatLanes) sum.at(AllLanes(), c);
-  if (c < channels) sum.at(FirstLanes{channels - c}, c);
+// Channels [begin, end).
+inline void sum_taps(const TapSum& sum, std::int64_t begin, std::int64_t end) {
+  auto c = static_cast<std::size_t>(begin);
+  const auto last = static_cast<std::size_t>(end);
+  for (; c + kFloatLanes <= last; c += kFloatLanes) sum.at(AllLanes(), c);
+  if (c < last) sum.at(FirstLanes{last - c}, c);
 }
 
 }  // namespace pila::kernels::cpu::HWY_NAMESPACE

@@ -56,49 +56,50 @@ void chunk_moments(const float* x, std::size_t rows, std::size_t channels, float
   std::copy_n(x, channels, shift);
   std::fill_n(sum, channels, 0.0f);
   std::fill_n(squares, channels, 0.0f);
-  for_blocks<8>(rows, channels, AddMoments{x, channels, shift, sum, squares});
+  for_blocks<8, AllLanes>(rows, channels, AddMoments{x, channels, shift, sum, squares});
 }
 
 template <Activation kActivation>
 struct Normalise {
-  const float* x;
-  float* y;
-  std::size_t channels;
-  ChannelScaling scaling;
+  NormaliseRows rows;
 
   template <int kRows, class Lanes>
   HWY_INLINE void step(Lanes lanes, std::size_t row, std::size_t c) const {
     const FloatTag d;
-    const auto mean = lanes.load(scaling.mean + c);
-    const auto scale = lanes.load(scaling.scale + c);
-    const auto offset = lanes.load(scaling.offset + c);
+    const auto mean = lanes.load(rows.scaling.mean + c);
+    const auto scale = lanes.load(rows.scaling.scale + c);
+    const auto offset = lanes.load(rows.scaling.offset + c);
     for (int k = 0; k < kRows; ++k) {
-      const std::size_t i = (row + k) * channels + c;
-      const auto scaled = hn::MulAdd(hn::Sub(lanes.load(x + i), mean), scale, offset);
-      lanes.store(activate(d, kActivation, scaled), y + i);
+      const std::size_t i = (row + k) * rows.channels + c;
+      const auto scaled = hn::MulAdd(hn::Sub(lanes.load(rows.x + i), mean), scale, offset);
+      lanes.put(activate(d, kActivation, scaled), rows.y + i);
     }
   }
 };
 
 template <Activation kActivation>
-void normalise_rows(const float* x, float* y, std::size_t rows, std::size_t channels,
-                    const ChannelScaling& scaling) {
-  for_blocks<4>(rows, channels, Normalise<kActivation>{x, y, channels, scaling});
+void normalise_rows(const NormaliseRows& rows) {
+  const Normalise<kActivation> body{rows};
+  if (rows.past_caches) {
+    for_blocks<4, AllLanesPastCaches>(rows.rows, rows.channels, body);
+    finish_past_caches();
+  } else {
+    for_blocks<4, AllLanes>(rows.rows, rows.channels, body);
+  }
 }
 
-void normalise_chunk(Activation activation, const float* x, float* y, std::size_t rows, std::size_t channels,
-                     const ChannelScaling& scaling) {
+void normalise_chunk(Activation activation, const NormaliseRows& rows) {
   switch (activation) {
     case Activation::none:
-      return normalise_rows<Activation::none>(x, y, rows, channels, scaling);
+      return normalise_rows<Activation::none>(rows);
     case Activation::relu:
-      return normalise_rows<Activation::relu>(x, y, rows, channels, scaling);
+      return normalise_rows<Activation::relu>(rows);
     case Activation::relu6:
-      return normalise_rows<Activation::relu6>(x, y, rows, channels, scaling);
+      return normalise_rows<Activation::relu6>(rows);
     case Activation::silu:
-      return normalise_rows<Activation::silu>(x, y, rows, channels, scaling);
+      return normalise_rows<Activation::silu>(rows);
     case Activation::sigmoid:
-      return normalise_rows<Activation::sigmoid>(x, y, rows, channels, scaling);
+      return normalise_rows<Activation::sigmoid>(rows);
   }
 }
 
@@ -123,6 +124,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 #include "kernels/cpu/families.h"
 #include "kernels/cpu/norm_backward.h"
+#include "kernels/cpu/past_caches.h"
 #include "kernels/cpu/pieces.h"
 
 namespace pila::kernels::cpu {
@@ -187,10 +189,11 @@ void combine(const RowChunks& chunks, const TrainingWorkspace& workspace) {
 void normalise_all(ThreadPool& pool, const RowChunks& chunks, Activation activation, const float* x, float* y,
                    const ChannelScaling& scaling) {
   const auto normalise = HWY_DYNAMIC_DISPATCH(normalise_chunk);
+  const bool past_caches = goes_past_caches(y, chunks.rows * chunks.channels, chunks.channels);
   run_backwards(pool, chunks, [&](std::int64_t chunk) {
     const auto start = chunks.begin(chunk) * chunks.channels;
-    normalise(activation, x + start, y + start, static_cast<std::size_t>(chunks.length(chunk)),
-              static_cast<std::size_t>(chunks.channels), scaling);
+    normalise(activation, {x + start, y + start, static_cast<std::size_t>(chunks.length(chunk)),
+                           static_cast<std::size_t>(chunks.channels), scaling, past_caches});
   });
 }
 

@@ -43,7 +43,7 @@ struct SumGradients {
       const Gradient<kActivation, Lanes> at(rows, lanes, i, mean, scale, offset);
       sum = hn::Add(sum, at.g);
       product_sum = hn::MulAdd(at.g, at.centred, product_sum);
-      if (kWriteDx) lanes.store(hn::Mul(at.g, scale), rows.dx + i);
+      if (kWriteDx) lanes.put(hn::Mul(at.g, scale), rows.dx + i);
     }
     lanes.store(hn::Add(lanes.load(rows.sum + c), sum), rows.sum + c);
     lanes.store(hn::Add(lanes.load(rows.product_sum + c), product_sum), rows.product_sum + c);
@@ -64,21 +64,29 @@ struct WriteDx {
     for (int k = 0; k < kRows; ++k) {
       const std::size_t i = (row + k) * rows.channels + c;
       const Gradient<kActivation, Lanes> at(rows, lanes, i, mean, scale, offset);
-      lanes.store(hn::MulAdd(at.g, scale, hn::MulAdd(at.centred, along_x, constant)), rows.dx + i);
+      lanes.put(hn::MulAdd(at.g, scale, hn::MulAdd(at.centred, along_x, constant)), rows.dx + i);
     }
   }
 };
 
-template <Activation kActivation>
+// `Whole`: the lanes of whole vectors.
+template <Activation kActivation, class Whole>
 void gradient_pass(GradientPass pass, const GradientRows& rows) {
   switch (pass) {
     case GradientPass::sums:
-      return for_blocks<8>(rows.rows, rows.channels, SumGradients<kActivation, false>{rows});
+      return for_blocks<8, AllLanes>(rows.rows, rows.channels, SumGradients<kActivation, false>{rows});
     case GradientPass::sums_and_scaled_dx:
-      return for_blocks<8>(rows.rows, rows.channels, SumGradients<kActivation, true>{rows});
+      return for_blocks<8, Whole>(rows.rows, rows.channels, SumGradients<kActivation, true>{rows});
     case GradientPass::dx:
-      return for_blocks<4>(rows.rows, rows.channels, WriteDx<kActivation>{rows});
+      return for_blocks<4, Whole>(rows.rows, rows.channels, WriteDx<kActivation>{rows});
   }
+}
+
+template <Activation kActivation>
+void gradient_pass(GradientPass pass, const GradientRows& rows) {
+  if (!rows.past_caches) return gradient_pass<kActivation, AllLanes>(pass, rows);
+  gradient_pass<kActivation, AllLanesPastCaches>(pass, rows);
+  finish_past_caches();
 }
 
 void gradient_chunk(Activation activation, GradientPass pass, const GradientRows& rows) {
@@ -101,6 +109,8 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include <algorithm>
+
+#include "kernels/cpu/past_caches.h"
 
 namespace pila::kernels::cpu {
 namespace {
@@ -154,6 +164,8 @@ Status backward(const BatchNormBackward& args, const Launch& launch) {
   scaling_of(args, scaling);
 
   const auto pass_over = HWY_DYNAMIC_DISPATCH(gradient_chunk);
+  const bool past_caches = args.dx != nullptr && goes_past_caches(static_cast<const float*>(args.dx),
+                                                                  args.rows * channels, channels);
   const auto run_chunk = [&](GradientPass pass, std::int64_t chunk) {
     const auto start = chunks.begin(chunk) * channels;
     float* sum = workspace.sums + 2 * chunk * channels;
@@ -162,7 +174,7 @@ Status backward(const BatchNormBackward& args, const Launch& launch) {
     pass_over(args.activation, pass,
               {static_cast<const float*>(args.x) + start, static_cast<const float*>(args.dy) + start, dx,
                static_cast<std::size_t>(chunks.length(chunk)), static_cast<std::size_t>(channels), scaling,
-               sum, sum + channels, workspace.along_x, workspace.constant});
+               sum, sum + channels, workspace.along_x, workspace.constant, past_caches});
   };
 
   const bool dx_at_once = args.dx != nullptr && !args.batch_statistics;

@@ -19,6 +19,7 @@ struct GradientRows {
   float* product_sum;    // of g * (x - mean)
   const float* along_x;  // dx = g * scale + (x - mean) * along_x + constant
   const float* constant;
+  bool past_caches;  // how dx is written
 };
 
 enum class GradientPass { sums, sums_and_scaled_dx, dx };

@@ -41,6 +41,15 @@ struct ChannelScaling {
   }
 };
 
+// A chunk of rows to normalise.
+struct NormaliseRows {
+  const float* x;
+  float* y;
+  std::size_t rows, channels;
+  ChannelScaling scaling;
+  bool past_caches;
+};
+
 // The scaling for given statistics.
 template <class Args>
 void scaling_of(const Args& args, const ChannelScaling& scaling) {

@@ -20,16 +20,31 @@
 HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
 
+// put() is for what is written once and not read again soon.
 struct AllLanes {
   HWY_INLINE FloatVector load(const float* from) const { return hn::LoadU(FloatTag(), from); }
   HWY_INLINE void store(FloatVector v, float* to) const { hn::StoreU(v, FloatTag(), to); }
+  HWY_INLINE void put(FloatVector v, float* to) const { store(v, to); }
+};
+
+// put() goes past the caches; its addresses are multiples of a vector.
+struct AllLanesPastCaches : AllLanes {
+  HWY_INLINE void put(FloatVector v, float* to) const { hn::Stream(v, FloatTag(), to); }
 };
 
 struct FirstLanes {
   std::size_t count;
   HWY_INLINE FloatVector load(const float* from) const { return load_partial(FloatTag(), from, count); }
   HWY_INLINE void store(FloatVector v, float* to) const { store_partial(v, FloatTag(), to, count); }
+  HWY_INLINE void put(FloatVector v, float* to) const { store(v, to); }
 };
+
+// Makes what was written past the caches visible to other threads before any later write.
+inline void finish_past_caches() {
+#if HWY_ARCH_X86
+  _mm_sfence();
+#endif
+}
 
 }  // namespace pila::kernels::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
