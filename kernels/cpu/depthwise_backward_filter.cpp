@@ -65,23 +65,22 @@ struct AddStretch {
   }
 };
 
-// Channels [begin, end).
 template <class Adder>
-void add_channels(const Adder& adder, std::size_t begin, std::size_t end) {
-  std::size_t c = begin;
-  for (; c + kFloatLanes <= end; c += kFloatLanes) adder.at(AllLanes(), c);
-  if (c < end) adder.at(FirstLanes{end - c}, c);
+void add_channels(const Adder& adder, std::size_t channels) {
+  std::size_t c = 0;
+  for (; c + kFloatLanes <= channels; c += kFloatLanes) adder.at(AllLanes(), c);
+  if (c < channels) adder.at(FirstLanes{channels - c}, c);
 }
 
 template <int kStride>
-void add_stretch(const Stretch& stretch, int rows, std::size_t begin, std::size_t end) {
+void add_stretch(const Stretch& stretch, int rows) {
   switch (rows) {
     case 3:
-      return add_channels(AddStretch<kStride, 3>{stretch}, begin, end);
+      return add_channels(AddStretch<kStride, 3>{stretch}, stretch.channels);
     case 2:
-      return add_channels(AddStretch<kStride, 2>{stretch}, begin, end);
+      return add_channels(AddStretch<kStride, 2>{stretch}, stretch.channels);
     case 1:
-      return add_channels(AddStretch<kStride, 1>{stretch}, begin, end);
+      return add_channels(AddStretch<kStride, 1>{stretch}, stretch.channels);
     default:
       return;
   }
@@ -118,9 +117,7 @@ bool can_stretch(const ConvShape& shape) {
          window.pad_left <= 1 && last <= shape.in_w;
 }
 
-// A block of channels and a strip of columns at a time, so that sums and the rows of x stay in the
-// first-level cache from one output row to the next.
-constexpr std::int64_t kChannelBlock = 128;
+// Columns at a time: the rows of x under them stay in the first-level cache while all channels go by.
 constexpr std::int64_t kStrip = 16;
 
 void sum_stretches(const DepthwiseBackwardFilter& args, std::int64_t row_begin, std::int64_t row_end,
@@ -131,31 +128,28 @@ void sum_stretches(const DepthwiseBackwardFilter& args, std::int64_t row_begin, 
   const auto* x = static_cast<const float*>(args.x);
   const auto* dy = static_cast<const float*>(args.dy);
   const std::int64_t strips = (shape.out_w + kStrip - 1) / kStrip;
-  for (std::int64_t c = 0; c < channels; c += kChannelBlock) {
-    const std::int64_t c_end = std::min(c + kChannelBlock, channels);
+  for (std::int64_t row = row_begin; row < row_end; ++row) {
+    const std::int64_t n = row / shape.out_h, oh = row % shape.out_h;
     for (std::int64_t strip = 0; strip < strips; ++strip) {
       const std::int64_t ow = shape.out_w * strip / strips, ow_end = shape.out_w * (strip + 1) / strips;
       const std::int64_t first = ow * window.stride_w - window.pad_left;
       const std::int64_t last = (ow_end - 1) * window.stride_w - window.pad_left + 2;
-      for (std::int64_t row = row_begin; row < row_end; ++row) {
-        const std::int64_t n = row / shape.out_h, oh = row % shape.out_h;
-        Stretch stretch;
-        int rows = 0, kh_first = 0;
-        for (int kh = 0; kh < 3; ++kh) {
-          const std::int64_t ih = oh * window.stride_h - window.pad_top + kh;
-          if (ih < 0 || ih >= shape.in_h) continue;
-          if (rows == 0) kh_first = kh;
-          stretch.x[rows++] = x + ((n * shape.in_h + ih) * shape.in_w + first) * channels;
-        }
-        stretch.dy = dy + (row * shape.out_w + ow) * channels;
-        stretch.columns = ow_end - ow;
-        stretch.channels = static_cast<std::size_t>(channels);
-        stretch.left_outside = first < 0;
-        stretch.right_outside = last >= shape.in_w;
-        stretch.sums = sums + 3 * kh_first * channels;
-        const auto add = window.stride_w == 1 ? add_stretch<1> : add_stretch<2>;
-        add(stretch, rows, static_cast<std::size_t>(c), static_cast<std::size_t>(c_end));
+      Stretch stretch;
+      int rows = 0, kh_first = 0;
+      for (int kh = 0; kh < 3; ++kh) {
+        const std::int64_t ih = oh * window.stride_h - window.pad_top + kh;
+        if (ih < 0 || ih >= shape.in_h) continue;
+        if (rows == 0) kh_first = kh;
+        stretch.x[rows++] = x + ((n * shape.in_h + ih) * shape.in_w + first) * channels;
       }
+      stretch.dy = dy + (row * shape.out_w + ow) * channels;
+      stretch.columns = ow_end - ow;
+      stretch.channels = static_cast<std::size_t>(channels);
+      stretch.left_outside = first < 0;
+      stretch.right_outside = last >= shape.in_w;
+      stretch.sums = sums + 3 * kh_first * channels;
+      const auto add = window.stride_w == 1 ? add_stretch<1> : add_stretch<2>;
+      add(stretch, rows);
     }
   }
 }
@@ -175,7 +169,7 @@ void sum_pixels(const DepthwiseBackwardFilter& args, std::int64_t row_begin, std
     for (std::int64_t ow = 0; ow < shape.out_w; ++ow) {
       const Taps columns = taps_at(ow, shape.in_w, window.kernel_w, window.stride_w, window.dilation_w,
                                    window.pad_left, channels, channels);
-      add_channels(AddPixel{x, dy + (row * shape.out_w + ow) * channels, rows, columns, sums}, 0,
+      add_channels(AddPixel{x, dy + (row * shape.out_w + ow) * channels, rows, columns, sums},
                    static_cast<std::size_t>(channels));
     }
   }
