@@ -1,5 +1,7 @@
-// The operations. All but those marked so are differentiable with respect to their floating-point inputs.
-// Images are NHWC. Every function throws ShapeError when its inputs do not fit.
+// The operations. All but those marked so are differentiable with respect to their floating-point inputs; a
+// gradient that exists but is not available throws UsageError on the way back. Second derivatives are missing
+// for batch normalisation, max pooling, silu, softmax and cross-entropy. Images are NHWC. Every function
+// throws ShapeError when its inputs do not fit.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +22,7 @@ struct ConvOptions {
   int dilation = 1;
   int groups = 1;
   Padding padding = Padding::valid;
-  Activation activation = Activation::none;  // applied after the bias; inference only unless `none`
+  Activation activation = Activation::none;  // applied after the bias
 };
 
 // x [n, h, w, c] with kernel HWIO [kh, kw, c / groups, out]; bias [out] or undefined. Keras: Conv2D.
@@ -39,10 +41,11 @@ Tensor dense(const Context& ctx, const Tensor& x, const Tensor& kernel, const Te
 
 struct BatchNormResult {
   Tensor y;
-  Tensor mean, variance;  // of the batch, biased; undefined for given statistics; no gradient flows into them
+  Tensor mean, variance;  // of the batch, biased; a loss may not depend on them (UsageError on the way back)
 };
 // activation(normalised * gamma + beta) over the last axis. Keras: BatchNormalization and the activation
-// layer behind it.
+// layer behind it. gamma, beta and statistics are [channels] of float64 where x is, else float32; given
+// statistics are constants: watching them is an error on the way back.
 BatchNormResult batch_norm_training(const Context& ctx, const Tensor& x, const Tensor& gamma,
                                     const Tensor& beta, double epsilon,
                                     Activation activation = Activation::none);
@@ -77,17 +80,19 @@ Tensor reduce_mean(const Context& ctx, const Tensor& x, int first, int last);
 Tensor sum(const Context& ctx, const Tensor& x);   // of all elements, rank 0
 Tensor mean(const Context& ctx, const Tensor& x);  // of all elements, rank 0
 
-Tensor reshape(const Context& ctx, const Tensor& x, const Shape& shape);
+Tensor reshape(const Context& ctx, const Tensor& x, const Shape& shape);  // shares x's memory
+// To integers: rounded to nearest even, saturated, without a gradient. Gives x itself for its own type.
 Tensor cast(const Context& ctx, const Tensor& x, DType type);
 
-// Does nothing outside of training. `place` tells apart the dropouts of a network, `per_sample` drops
-// whole samples (Keras: Dropout with noise_shape [n, 1, ...]).
+// Gives x itself outside of training or at rate 0. `place` tells apart the dropouts of a network,
+// `per_sample` drops whole samples (Keras: Dropout with noise_shape [n, 1, ...]).
 Tensor dropout(const Context& ctx, const Tensor& x, double rate, std::uint32_t place,
                bool per_sample = false);
 
 Tensor softmax(const Context& ctx, const Tensor& x);  // along the last axis
-// Loss of each row, [n], from logits [n, classes] and labels int32 [n]; class_weights [classes] or undefined.
-// The caller checks that labels lie in [0, classes). Keras: SparseCategoricalCrossentropy(from_logits).
+// Loss of each row, [n], from logits [n, classes] and labels int32 [n]; class_weights [classes] or undefined
+// (constants to the gradient). The caller checks that labels lie in [0, classes). Keras:
+// SparseCategoricalCrossentropy(from_logits).
 Tensor sparse_cross_entropy(const Context& ctx, const Tensor& logits, const Tensor& labels,
                             double smoothing = 0, const Tensor& class_weights = {});
 
