@@ -114,34 +114,44 @@ class ColumnProduct {
     int worker;
   };
 
-  // Reads the next block's rows of a and b into the second cache while this one's are multiplied: a few of
-  // them before each tile.
-  class Fetch {
+  // The next block's rows of a and b, a strip of one line's width for each tile of this one.
+  class Strips {
    public:
-    Fetch(const ColumnProduct& product, const Part& part, std::int64_t p, std::int64_t end)
-        : problem_(product.problem_), part_(part), row_size_(product.row_size()), p_(p), end_(end) {
-      const std::int64_t tiles = ceil_div(part.row_end - part.row, product.tile_rows_) *
-                                 ceil_div(part.column_end - part.column, product.width_);
-      step_ = ceil_div(end - p, std::max<std::int64_t>(tiles, 1));
+    Strips(const ColumnProduct& product, const Part& part, std::int64_t p) {
+      const ColumnProblem& problem = product.problem_;
+      if (problem.a != nullptr) add(problem.a + p * problem.m, problem.m, part.row, part.row_end);
+      if (problem.transpose_b) return;
+      const std::int64_t column = part.group * problem.n;
+      add(problem.b + p * product.row_size(), product.row_size(), column + part.column,
+          column + part.column_end);
     }
 
-    void some() {
-      const std::int64_t stop = std::min(end_, p_ + step_);
-      for (; p_ < stop; ++p_) {
-        if (problem_.a != nullptr) lines(problem_.a + p_ * problem_.m, part_.row, part_.row_end);
-        if (problem_.transpose_b) continue;
-        lines(problem_.b + p_ * row_size_ + part_.group * problem_.n, part_.column, part_.column_end);
+    void next(TileOutput& out) {
+      if (matrix_ == count_) {
+        out.ahead_step = 0;
+        return;
       }
+      out.ahead = matrices_[matrix_].data + column_;
+      out.ahead_step = matrices_[matrix_].stride;
+      column_ += kLine;
+      if (column_ >= ends_[matrix_] && ++matrix_ < count_) column_ = begins_[matrix_];
     }
 
    private:
-    static void lines(const float* from, std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; i += 16) __builtin_prefetch(from + i, 0, 2);
+    static constexpr std::int64_t kLine = 16;
+
+    void add(const float* rows, std::int64_t stride, std::int64_t begin, std::int64_t end) {
+      matrices_[count_] = {rows, stride};
+      begins_[count_] = begin;
+      ends_[count_] = end;
+      ++count_;
+      column_ = begins_[0];
     }
 
-    const ColumnProblem& problem_;
-    const Part& part_;
-    std::int64_t row_size_, p_, end_, step_ = 0;
+    RowsView matrices_[2];
+    std::int64_t begins_[2] = {}, ends_[2] = {};
+    int count_ = 0, matrix_ = 0;
+    std::int64_t column_ = 0;
   };
 
   std::int64_t row_size() const { return problem_.groups * problem_.n; }
@@ -178,7 +188,7 @@ class ColumnProduct {
       const std::int64_t depth = std::min(kBlock, end - p);
       source.views(part.group, part.row, part.row_end, p, depth, part.worker, a);
       views_of_b(part, p, depth, b);
-      Fetch fetch(*this, part, p + depth, std::min(end, p + depth + kBlock));
+      Strips ahead(*this, part, p + depth);
       for (std::int64_t j = part.column; j < part.column_end; j += width_) {
         const std::int64_t column = part.group * problem_.n + j;
         TileOutput out;
@@ -190,7 +200,7 @@ class ColumnProduct {
           out.residual = at(problem_.epilogue.residual, column);
           out.activation = problem_.epilogue.activation;
         }
-        multiply_panel(part, a, b[(j - part.column) / width_], depth, fetch, out);
+        multiply_panel(part, a, b[(j - part.column) / width_], depth, ahead, out);
       }
       p += depth;
     } while (p < end);
@@ -198,7 +208,7 @@ class ColumnProduct {
 
   // A panel that many tiles read is worth a copy, which fills the first cache evenly.
   void views_of_b(const Part& part, std::int64_t p, std::int64_t depth, RowsView* to) const {
-    const bool copy = part.row_end - part.row > 2 * tile_rows_;
+    const bool copy = part.row_end - part.row > 4 * tile_rows_;
     float* packed = packed_b_ + part.worker * columns_.size * kBlock;
     for (std::int64_t j = part.column; j < part.column_end; j += width_, packed += width_ * kBlock) {
       const std::int64_t column = part.group * problem_.n + j;
@@ -215,16 +225,15 @@ class ColumnProduct {
   }
 
   void multiply_panel(const Part& part, const RowsView* a, const RowsView& b, std::int64_t depth,
-                      Fetch& fetch, TileOutput& out) const {
+                      Strips& ahead, TileOutput& out) const {
     const int vectors = (out.columns + kernels_.lanes - 1) / kernels_.lanes;
-    const ColumnTileKernel kernel = kernels_.column_kernel(tile_rows_, vectors);
     for (std::int64_t row = part.row; row < part.row_end; row += tile_rows_, ++a) {
       out.rows = static_cast<int>(std::min<std::int64_t>(tile_rows_, part.row_end - row));
       std::int64_t offsets[kMaxTileRows];
       for (int r = 0; r < out.rows; ++r) offsets[r] = (row + r) * row_size();
       out.offsets = offsets;
-      fetch.some();
-      kernel(a->data, a->stride, depth, b.data, b.stride, out);
+      ahead.next(out);
+      kernels_.column_kernel(out.rows, vectors)(a->data, a->stride, depth, b.data, b.stride, out);
     }
   }
 

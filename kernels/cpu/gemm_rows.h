@@ -2,6 +2,8 @@
 // is the pixels under a window, one after the other.
 #pragma once
 
+#include <hwy/cache_control.h>
+
 #include <cstdint>
 
 #include "kernels/args/types.h"
@@ -19,6 +21,8 @@ struct RowProblem {
   std::int64_t groups = 1;
   float* c = nullptr;
   Epilogue epilogue;
+
+  const float* a = nullptr;  // [m, depth] where a lies as stored, to be fetched ahead of its use; else null
 
   // Row p of b, column j: only for one group, where `b_in_place`; else b comes packed.
   const float* b = nullptr;
@@ -39,7 +43,8 @@ class RowProduct {
         first_packed_(problem.b_in_place ? problem.n / width_ : 0),
         columns_(panels_, column_limit(), 1),
         rows_(problem.m, row_limit(), tile_rows_),
-        depths_(problem.depth, problem.taps == 1 ? kMaxDepth : problem.depth, 1) {}
+        depths_(problem.depth, problem.taps == 1 ? kMaxDepth : problem.depth, 1),
+        streamed_(choose_streamed()) {}
 
   // How many numbers pack() writes.
   std::int64_t packed_size() const { return problem_.groups * (panels_ - first_packed_) * panel_size(); }
@@ -66,11 +71,13 @@ class RowProduct {
     pool.run(problem_.groups * blocks, [&](std::int64_t index, int worker) {
       const std::int64_t block = index % blocks;
       multiply(source, index / blocks, block % rows_.count, block / rows_.count, worker);
+      if (streamed_) hwy::FlushStream();
     });
   }
 
  private:
   static constexpr std::int64_t kMaxDepth = 2048;         // values of k summed in registers before memory
+  static constexpr std::int64_t kStreamedSize = 1 << 23;  // numbers of c that are more than caches hold
   static constexpr std::int64_t kCachedPanels = 1 << 18;  // numbers of b that stay in the second cache
 
   std::int64_t panel_size() const { return problem_.k() * width_; }
@@ -116,6 +123,7 @@ class RowProduct {
     std::int64_t offsets[kMaxTileRows];
     TileOutput out;
     out.offsets = offsets;
+    out.streamed = streamed_;
     for (std::int64_t block = 0; block < std::max<std::int64_t>(depths_.count, 1); ++block) {
       const std::int64_t p = depths_.begin(block), depth = depths_.end(block) - p;
       const bool last = block + 1 >= depths_.count;
@@ -138,10 +146,28 @@ class RowProduct {
           }
           const int vectors = (out.columns + kernels_.lanes - 1) / kernels_.lanes;
           const RowsView b = panel(group, j, p);
+          fetch_ahead(row, j - columns_.begin(column_block), out);
           kernels_.row_kernel(out.rows, vectors)(pointers, problem_.taps, depth, b.data, b.stride, out);
         }
       }
     }
+  }
+
+  // Where a tile's products are few for each number of a, memory sets the pace: a later tile's rows are
+  // fetched while this one is at work.
+  void fetch_ahead(std::int64_t row, std::int64_t panel, TileOutput& out) const {
+    constexpr std::int64_t kTiles = 4, kLine = 16;
+    const bool wanted = problem_.a != nullptr && panels_ <= 2 && panel == 0;
+    out.ahead = wanted ? problem_.a + (row + kTiles * tile_rows_) * problem_.depth : nullptr;
+    out.ahead_step = wanted ? kLine : 0;
+  }
+
+  // Results that no cache will hold go past the caches where they fill whole vectors.
+  bool choose_streamed() const {
+    const std::int64_t size = problem_.m * problem_.n * problem_.groups;
+    const auto vector_bytes = static_cast<std::uintptr_t>(kernels_.lanes) * sizeof(float);
+    return size >= kStreamedSize && problem_.n % kernels_.lanes == 0 && depths_.count <= 1 &&
+           reinterpret_cast<std::uintptr_t>(problem_.c) % vector_bytes == 0;
   }
 
   static const float* at(const void* data, std::int64_t column) {
@@ -154,6 +180,7 @@ class RowProduct {
   const std::int64_t panels_,
       first_packed_;                      // panels of a group; those before first_packed_ are read in place
   const Blocks columns_, rows_, depths_;  // of panels, of rows, of depth
+  const bool streamed_;
   const float* packed_ = nullptr;
 };
 

@@ -95,7 +95,9 @@ struct Sums {
       });
     }
     each(out, [&](FloatVector sum, std::int64_t offset, int v) {
-      if (whole || v < kVectors - 1) {
+      if (out.streamed) {
+        hn::Stream(sum, d, out.c + offset);
+      } else if (whole || v < kVectors - 1) {
         hn::StoreU(sum, d, out.c + offset);
       } else {
         store_partial(sum, d, out.c + offset, static_cast<std::size_t>(tail));
@@ -129,17 +131,34 @@ void Sums<kRows, kVectors>::smooth_epilogue(const TileOutput& out) {
 
 constexpr int kStep = 2;  // values of k in one turn of a kernel's loop; with more, compilers spill the sums
 
+// Walks over what is to be read next.
+class Ahead {
+ public:
+  explicit Ahead(const TileOutput& out)
+      : at_(reinterpret_cast<std::uintptr_t>(out.ahead)), step_(4 * out.ahead_step) {}
+  HWY_INLINE void fetch() {
+    __builtin_prefetch(reinterpret_cast<const void*>(at_), 0, 2);
+    at_ += static_cast<std::uintptr_t>(step_);
+  }
+
+ private:
+  std::uintptr_t at_;
+  std::int64_t step_;
+};
+
 template <int kRows, int kVectors>
 void row_tile(const float* const* rows, std::int64_t taps, std::int64_t depth, const float* b,
               std::int64_t b_stride, const TileOutput& out) {
   Sums<kRows, kVectors> sums;
   sums.clear();
+  Ahead ahead(out);
   for (std::int64_t tap = 0; tap < taps; ++tap, rows += kRows) {
     const float* a[kRows];
     PILA_UNROLL for (int r = 0; r < kRows; ++r) a[r] = rows[r];
     std::int64_t p = 0;
     for (; p + kStep <= depth; p += kStep) {
       PILA_UNROLL for (int step = 0; step < kStep; ++step, b += b_stride) {
+        ahead.fetch();
         sums.add([&](int r) { return a[r][p + step]; }, b);
       }
     }
@@ -153,9 +172,11 @@ void column_tile(const float* a, std::int64_t a_stride, std::int64_t depth, cons
                  std::int64_t b_stride, const TileOutput& out) {
   Sums<kRows, kVectors> sums;
   sums.clear();
+  Ahead ahead(out);
   std::int64_t p = 0;
   for (; p + kStep <= depth; p += kStep) {
     PILA_UNROLL for (int step = 0; step < kStep; ++step, a += a_stride, b += b_stride) {
+      ahead.fetch();
       sums.add([&](int r) { return a[r]; }, b);
     }
   }

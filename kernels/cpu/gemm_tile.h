@@ -21,6 +21,11 @@ struct TileOutput {
   const float* bias = nullptr;      // [columns], or null
   const float* residual = nullptr;  // laid out as c, or null
   Activation activation = Activation::none;
+  bool streamed = false;  // whole vectors go past the caches: c is larger than those and vectors are aligned
+  // What will be read after this tile: a cache line is fetched at each value of k, `ahead_step` elements
+  // apart. Need not be readable.
+  const float* ahead = nullptr;
+  std::int64_t ahead_step = 0;
 };
 
 // Sums over `taps` times `depth` values of k. For each tap, `rows` holds one pointer to `depth` numbers of

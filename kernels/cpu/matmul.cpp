@@ -24,6 +24,7 @@ RowProblem row_problem(const Matmul& args) {
   problem.depth = args.k;
   problem.c = static_cast<float*>(args.c);
   problem.epilogue = args.epilogue;
+  problem.a = floats(args.a);
   problem.b = floats(args.b);
   problem.b_stride = args.n;
   problem.b_in_place = !args.transpose_b && args.m <= kFewRows;
