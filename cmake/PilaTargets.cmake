@@ -13,20 +13,23 @@ find_package(Threads REQUIRED)
 add_library(pila_options INTERFACE)
 target_include_directories(pila_options INTERFACE "${PROJECT_SOURCE_DIR}")
 target_link_libraries(pila_options INTERFACE Threads::Threads)
+# Options for C++ alone; CUDA's compiler reads others.
+function(pila_cxx_options)
+  target_compile_options(pila_options INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${ARGN}>")
+endfunction()
+
 # Sums keep the order and rounding that the source says: equal bits everywhere.
-target_compile_options(pila_options INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror -ffp-contract=off)
+pila_cxx_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror -ffp-contract=off)
 if(PILA_PORTABLE)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-    target_compile_options(pila_options INTERFACE -march=x86-64-v2)
+    pila_cxx_options(-march=x86-64-v2)
   endif()
 else()
-  target_compile_options(pila_options INTERFACE -march=native)
+  pila_cxx_options(-march=native)
 endif()
 if(PILA_SANITIZE)
   # -O1 and line tables alone: three builds must fit into one test run.
-  target_compile_options(pila_options INTERFACE
-    -O1 -g1 -fsanitize=${PILA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  pila_cxx_options(-O1 -g1 -fsanitize=${PILA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(pila_options INTERFACE -fsanitize=${PILA_SANITIZE})
 endif()
 

@@ -12,12 +12,16 @@ class Stream {
   virtual ~Stream() = default;
 };
 
+// allocate() says with null that memory is lacking. Where the device's driver refuses anything else, every
+// function throws std::runtime_error, whose message names the call. Any thread may call; a stream is used by
+// one thread at a time.
 class DeviceApi {
  public:
   virtual ~DeviceApi() = default;
 
   // At least `bytes` of device memory, aligned to 64 bytes; null when there is none.
   virtual void* allocate(std::size_t bytes) = 0;
+  // Work that is queued already may still use the memory.
   virtual void release(void* memory) = 0;
 
   // Copies in stream order. Host memory given to an upload may be reused when the call returns; a download

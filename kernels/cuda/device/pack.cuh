@@ -1,0 +1,26 @@
+// Four neighbouring floats, read and written in one access of 16 bytes.
+#pragma once
+
+#include <cstdint>
+
+namespace pila::kernels::cuda {
+
+struct alignas(16) Pack {
+  static constexpr int kLanes = 4;
+  float lane[kLanes];
+};
+
+// Whether an address can be that of a pack.
+inline bool is_pack_aligned(const void* address) {
+  return reinterpret_cast<std::uintptr_t>(address) % alignof(Pack) == 0;
+}
+
+__device__ inline Pack load_pack(const float* from, std::int64_t pack) {
+  return reinterpret_cast<const Pack*>(from)[pack];
+}
+
+__device__ inline void store_pack(float* to, std::int64_t pack, const Pack& value) {
+  reinterpret_cast<Pack*>(to)[pack] = value;
+}
+
+}  // namespace pila::kernels::cuda

@@ -1,0 +1,10 @@
+// What each file of CUDA kernels adds to the table.
+#pragma once
+
+#include "kernels/kernel_table.h"
+
+namespace pila::kernels::cuda {
+
+void add_elementwise_kernels(KernelTable& table);
+
+}  // namespace pila::kernels::cuda

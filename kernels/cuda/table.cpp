@@ -1,0 +1,16 @@
+#include "kernels/cuda/cuda.h"
+#include "kernels/cuda/families.h"
+
+namespace pila::kernels::cuda {
+
+const KernelTable& table() {
+  static const KernelTable instance = [] {
+    KernelTable table;
+    table.device = "cuda";
+    add_elementwise_kernels(table);
+    return table;
+  }();
+  return instance;
+}
+
+}  // namespace pila::kernels::cuda
