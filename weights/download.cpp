@@ -161,23 +161,21 @@ Outcome fetch(const Download& request, PartFile& part) {
   fail(request, message[0] != '\0' ? message.data() : curl_easy_strerror(code));
 }
 
-void check(const Download& request, const PartFile& part) {
-  const auto refuse = [&](const std::string& why) {
-    part.remove();
-    fail(request, why);
-  };
+// Why what arrived is not the file; empty when it is.
+std::string mismatch(const Download& request, const PartFile& part) {
   if (request.bytes != 0 && part.bytes() != request.bytes) {
-    refuse("expected " + std::to_string(request.bytes) + " bytes, got " + std::to_string(part.bytes()));
-  }
-  if (!request.md5.empty()) {
-    if (const std::string md5 = md5_of_file(part.path()); md5 != request.md5) {
-      refuse("expected MD5 " + request.md5 + ", got " + md5);
-    }
+    return "expected " + std::to_string(request.bytes) + " bytes, got " + std::to_string(part.bytes());
   }
   if (const std::string beginning = part.beginning(request.signature.size());
       beginning != request.signature) {
-    refuse("expected " + describe(kind_of(request.signature)) + ", got " + describe(kind_of(beginning)));
+    return "expected " + describe(kind_of(request.signature)) + ", got " + describe(kind_of(beginning));
   }
+  if (!request.md5.empty()) {
+    if (const std::string md5 = md5_of_file(part.path()); md5 != request.md5) {
+      return "expected MD5 " + request.md5 + ", got " + md5;
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -191,12 +189,19 @@ void download(const Download& request) {
     }
   }
   PartFile part(request.file.string() + ".part");
-  const bool complete = request.bytes != 0 && part.bytes() == request.bytes;
-  if (!complete && fetch(request, part) == Outcome::cannot_resume &&
-      (!part.restart() || fetch(request, part) == Outcome::cannot_resume)) {
-    fail(request, "it cannot be begun again");
+  // A part from earlier may be of another file: then once more, from the start.
+  for (bool resumed = part.bytes() > 0;; resumed = false) {
+    const bool complete = request.bytes != 0 && part.bytes() == request.bytes;
+    const bool arrived = complete || fetch(request, part) == Outcome::done;
+    const std::string wrong = arrived ? mismatch(request, part) : "it cannot be gone on with";
+    if (wrong.empty()) {
+      break;
+    }
+    if (!resumed || !part.restart()) {
+      part.remove();
+      fail(request, wrong);
+    }
   }
-  check(request, part);
   if (!part.sync()) {
     fail(request, std::string("cannot be written: ") + std::strerror(errno));
   }

@@ -21,7 +21,8 @@ struct Download {
   std::chrono::seconds patience{30};  // for a connection, and without a byte on it
 };
 
-// Fetches into "<file>.part", going on where an earlier attempt ended, checks size, MD5 and signature and
+// Fetches into "<file>.part", going on where an earlier attempt ended (and from the start
+// when that does not give the file), checks size, MD5 and signature and
 // renames. Makes the file's folder. Throws FileError that names the URL: no connection, an answer that is not
 // the file, cut off, wrong size or MD5 (what arrived is then removed), a full disk, another process at it,
 // given up.

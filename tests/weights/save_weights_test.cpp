@@ -4,7 +4,6 @@
 #include <sys/resource.h>
 
 #include <csignal>
-#include <cstdlib>
 
 #include "tests/weights/support.h"
 #include "weights/atomic_file.h"
@@ -77,28 +76,6 @@ TEST(SaveWeights, WritesKerasLegacyLayout) {
               testing::ElementsAre("expanded_conv_depthwise/depthwise_kernel:0"));
   EXPECT_TRUE(tree.groups.at("Conv1_relu").at("weight_names").values.empty());
   EXPECT_EQ(tree.arrays.at("Conv1/Conv1/kernel:0").shape, (std::vector<std::int64_t>{3, 3, 3, 16}));
-}
-
-// Keras itself reads what this leaves: see verify_with_keras.py.
-TEST(SaveWeights, WritesAFileForKerasWhereAsked) {
-  const char* file = std::getenv("PILA_SAVE_FOR_KERAS");
-  if (file == nullptr) GTEST_SKIP() << "PILA_SAVE_FOR_KERAS names no file";
-  ModelSpec spec;
-  spec.width = 0.35;
-  spec.input_height = spec.input_width = 96;
-  spec.head = imagenet_head(5);
-  const Model model(context(), spec);
-  for (const Layer* layer : model.layers()) {
-    for (const Parameter& parameter : layer->parameters()) {
-      const auto count = static_cast<std::size_t>(parameter.value.shape().elements());
-      const std::string weight = parameter.name == "depthwise_kernel" ? "kernel" : parameter.name;
-      const std::vector<float> values = test::pattern(layer->name() + "/" + weight, count);
-      parameter.value.assign(context(), std::span<const float>(values));
-    }
-  }
-  ModelDescription card;
-  card.spec = spec;
-  save_weights(context(), model, file, format_card(card));
 }
 
 TEST(SaveWeights, KeepsTheTypeOfTheModel) {

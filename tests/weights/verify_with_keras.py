@@ -1,6 +1,6 @@
 """Has Keras read a file that Pila wrote, by order and by name, and checks every number.
 
-PILA_SAVE_FOR_KERAS=/some/model.h5 weights_test --gtest_filter='SaveWeights.*' writes the file; then run
+save_for_keras /some/model.h5 (a program of the tests) writes the file; then run
 python tests/weights/verify_with_keras.py /some/model.h5. Needs Keras 3 with TensorFlow.
 """
 
