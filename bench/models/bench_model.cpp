@@ -1,0 +1,130 @@
+// pila-bench-model: runs MobileNetV2 when told to, so that a driver can take turns between programs.
+// On standard input, "run" does the work once and answers with milliseconds and the loss; the input's end
+// ends the program. Before the first one it warms up and says "ready".
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <optional>
+#include <string>
+
+#include "apps/core/stopwatch.h"
+#include "engine/autograd/tape.h"
+#include "engine/core/error.h"
+#include "engine/ops/ops.h"
+#include "engine/optim/adam.h"
+#include "layers/model.h"
+
+namespace pila::bench {
+namespace {
+
+struct Options {
+  std::string mode, input;
+  double width = 1;
+  std::int64_t size = 224, batch = 1;
+  int threads = 1, warm_ups = 3;
+};
+
+// The inputs that all programs share: float32 images in NHWC, then int32 labels.
+struct Inputs {
+  Tensor images, labels;
+};
+
+Inputs read_inputs(const Context& ctx, const Options& options) {
+  std::vector<float> images(static_cast<std::size_t>(options.batch * options.size * options.size * 3));
+  std::vector<std::int32_t> labels(static_cast<std::size_t>(options.batch));
+  std::ifstream file(options.input, std::ios::binary);
+  file.read(reinterpret_cast<char*>(images.data()),
+            static_cast<std::streamsize>(images.size() * sizeof(float)));
+  file.read(reinterpret_cast<char*>(labels.data()),
+            static_cast<std::streamsize>(labels.size() * sizeof(std::int32_t)));
+  if (!file)
+    throw FileError(options.input + ": images and labels of the batch are expected, and it is too short");
+  return {Tensor::from(ctx, {options.batch, options.size, options.size, 3}, images),
+          Tensor::from(ctx, {options.batch}, labels)};
+}
+
+class Network {
+ public:
+  explicit Network(const Options& options)
+      : ctx_(Device::cpu(options.threads)), inputs_(read_inputs(ctx_, options)), model_(ctx_, spec(options)) {
+    if (options.mode == "train") {
+      std::vector<AdamParameter> parameters;
+      for (const Parameter* parameter : model_.trainable_parameters()) {
+        parameters.push_back({.value = parameter->value});
+      }
+      adam_.emplace(ctx_, std::move(parameters));
+    }
+  }
+
+  // Does the work once. Returns the loss.
+  float run() { return adam_ ? train() : infer(); }
+
+ private:
+  static ModelSpec spec(const Options& options) {
+    ModelSpec spec;
+    spec.width = options.width;
+    spec.input_height = spec.input_width = options.size;
+    spec.head = imagenet_head();
+    return spec;
+  }
+
+  Tensor loss_of(const Context& ctx, const Tensor& logits) const {
+    return ops::mean(ctx, ops::sparse_cross_entropy(ctx, logits, inputs_.labels));
+  }
+
+  float infer() const { return loss_of(ctx_, model_.logits(ctx_, inputs_.images)).item<float>(ctx_); }
+
+  // Forward with batch statistics, backward, one Adam step.
+  float train() {
+    const auto step = Tensor::from(ctx_, Shape{}, std::vector<std::int64_t>{adam_->steps()});
+    Tape tape;
+    const Context training = ctx_.for_training(0, step).with_recorder(&tape);
+    for (const Parameter* parameter : model_.trainable_parameters()) tape.watch(parameter->value);
+    const Tensor loss = loss_of(training, model_.logits(training, inputs_.images));
+    const Gradients gradients = tape.backward(training.no_grad(), loss);
+    adam_->step(ctx_, gradients, 1e-3);
+    return loss.item<float>(ctx_);
+  }
+
+  Context ctx_;
+  Inputs inputs_;
+  Model model_;
+  std::optional<Adam> adam_;
+};
+
+void serve(const Options& options) {
+  Network network(options);
+  for (int i = 0; i < options.warm_ups; ++i) network.run();
+  std::cout << "ready" << std::endl;
+  for (std::string line; std::getline(std::cin, line);) {
+    if (line != "run") throw UsageError("\"run\" is expected, got \"" + line + "\"");
+    Stopwatch watch;
+    const float loss = network.run();
+    const double milliseconds = watch.lap_ms();
+    std::cout << milliseconds << " " << loss << std::endl;
+  }
+}
+
+}  // namespace
+}  // namespace pila::bench
+
+int main(int argc, char** argv) {
+  CLI::App app("Runs MobileNetV2 once for each line \"run\" on standard input.", "pila-bench-model");
+  pila::bench::Options options;
+  app.add_option("--mode", options.mode)->required()->check(CLI::IsMember({"infer", "train"}));
+  app.add_option("--input", options.input, "file of float32 images in NHWC, then int32 labels")->required();
+  app.add_option("--width", options.width)->capture_default_str();
+  app.add_option("--size", options.size)->capture_default_str();
+  app.add_option("--batch", options.batch)->capture_default_str();
+  app.add_option("--threads", options.threads)->capture_default_str();
+  app.add_option("--warm-ups", options.warm_ups)->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  try {
+    pila::bench::serve(options);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "pila-bench-model: %s\n", error.what());
+    return 1;
+  }
+  return 0;
+}
