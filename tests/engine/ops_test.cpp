@@ -111,6 +111,24 @@ TEST_F(OpsTest, EpilogueActivationsEqualSeparateOnes) {
   }
 }
 
+TEST_F(OpsTest, ConvolutionIsOneOperationWhateverItsActivation) {
+  const Tensor x = random({1, 5, 5, 4}, 1), kernel = random({3, 3, 4, 4}, 2);
+  const auto requests_with = [&](Activation kind) {
+    const auto before = ctx_.device()->allocator().statistics().requests;
+    ops::conv2d(ctx_, x, kernel, {}, {.activation = kind});
+    return ctx_.device()->allocator().statistics().requests - before;
+  };
+  const auto plain = requests_with(Activation::none);
+  EXPECT_EQ(requests_with(Activation::relu6), plain);
+  EXPECT_EQ(requests_with(Activation::silu), plain);
+
+  test::ListingRecorder recorder;
+  const Context recorded = ctx_.with_recorder(&recorder);
+  ops::conv2d(recorded, x, kernel, {}, {.activation = Activation::relu6});
+  ops::conv2d(recorded, x, kernel, {}, {.activation = Activation::silu});
+  EXPECT_THAT(recorder.names(), ElementsAre("conv2d", "conv2d", "activation")) << "silu needs its input back";
+}
+
 TEST_F(OpsTest, NormalisesWithTheBatchsStatistics) {
   const Tensor x = of({2, 1, 1, 2}, {1, 10, 3, 30});
   const Tensor gamma = of({2}, {1, 2}), beta = of({2}, {0, 5});

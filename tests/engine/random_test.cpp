@@ -94,11 +94,11 @@ TEST(Random, ChoosesEvenlyBelowABound) {
   EXPECT_LT(chi_squared, 22.5);  // six degrees of freedom, p = 0.001
 
   EXPECT_EQ(random.below(1), 0u);
-  // Three quarters of 2^32: without rejection the lower half would come twice as often as the rest.
+  // Three quarters of 2^32: without rejection, multiples of three would come twice as often as the others.
   constexpr std::uint32_t kBound = 3u << 30;
-  int low = 0;
-  for (int i = 0; i < 30'000; ++i) low += random.below(kBound) < kBound / 3;
-  EXPECT_NEAR(low, 10'000, 5 * std::sqrt(30'000 * (1.0 / 3) * (2.0 / 3)));
+  int multiples = 0;
+  for (int i = 0; i < 30'000; ++i) multiples += random.below(kBound) % 3 == 0;
+  EXPECT_NEAR(multiples, 10'000, 5 * std::sqrt(30'000 * (1.0 / 3) * (2.0 / 3)));
   EXPECT_THROW(random.below(0), UsageError);
 }
 
