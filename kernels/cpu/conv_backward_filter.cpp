@@ -44,6 +44,11 @@ class PixelRows {
 
   static constexpr std::int64_t kMaxRows = ColumnProduct::kRowTiles * kMaxTileRows;
 
+  struct Segments {
+    Segment single[kMaxRows], joined[kMaxRows];
+    int count = 0, joined_count = 0;
+  };
+
   // The segments of rows [row, end) of dw; how many there are.
   int cut(std::int64_t group, std::int64_t row, std::int64_t end, Segment* segments) const {
     const std::int64_t channels = shape_.in_c / shape_.groups;
@@ -76,47 +81,65 @@ class PixelRows {
     return left;
   }
 
+  // Output pixels of one row of an image, and where the window of the first one begins.
+  struct Run {
+    std::int64_t image, top, left, count;
+  };
+
   void gather(std::int64_t group, std::int64_t row, std::int64_t end, std::int64_t pixel, std::int64_t count,
               std::int64_t stride, float* out) const {
-    Segment segments[kMaxRows], joined[kMaxRows];
-    const int segment_count = cut(group, row, end, segments);
-    const int joined_count = join(segments, segment_count, joined);
+    Segments segments;
+    segments.count = cut(group, row, end, segments.single);
+    segments.joined_count = join(segments.single, segments.count, segments.joined);
+    const Window& window = shape_.window;
+    for (std::int64_t q = 0; q < count;) {
+      const std::int64_t image_row = (pixel + q) / shape_.out_w, w = (pixel + q) % shape_.out_w;
+      const Run run{image_row / shape_.out_h, image_row % shape_.out_h * window.stride_h - window.pad_top,
+                    w * window.stride_w - window.pad_left, std::min(count - q, shape_.out_w - w)};
+      gather_run(segments, run, stride, out + q * stride);
+      q += run.count;
+    }
+  }
+
+  // Pixels whose whole window lies inside the image are copied together, a stretch of the window at a time.
+  void gather_run(const Segments& segments, const Run& run, std::int64_t stride, float* out) const {
     const Window& window = shape_.window;
     const std::int64_t reach_h = (window.kernel_h - 1) * window.dilation_h;
     const std::int64_t reach_w = (window.kernel_w - 1) * window.dilation_w;
-    std::int64_t w = pixel % shape_.out_w;
-    std::int64_t h = pixel / shape_.out_w % shape_.out_h;
-    std::int64_t image = pixel / shape_.out_w / shape_.out_h;
-    for (std::int64_t q = 0; q < count; ++q, out += stride) {
-      const std::int64_t top = h * window.stride_h - window.pad_top,
-                         left = w * window.stride_w - window.pad_left;
-      const std::int64_t corner = ((image * shape_.in_h + top) * shape_.in_w + left) * shape_.in_c;
-      if (top >= 0 && left >= 0 && top + reach_h < shape_.in_h && left + reach_w < shape_.in_w) {
-        for (int i = 0; i < joined_count; ++i)
-          copy(x_ + corner + offset(joined[i]), joined[i].count, out + joined[i].to);
+    const std::int64_t room =
+        shape_.in_w - 1 - reach_w - run.left;  // how far the first window may move right
+    std::int64_t begin = 0, end = 0;
+    if (run.top >= 0 && run.top + reach_h < shape_.in_h && room >= 0) {
+      end = std::min(run.count, room / window.stride_w + 1);
+      begin = std::min(end, run.left < 0 ? ceil_div(-run.left, window.stride_w) : 0);
+    }
+    for (std::int64_t q = 0; q < begin; ++q) gather_pixel(segments, run, q, out + q * stride);
+    const std::int64_t corner = place(run, run.left + begin * window.stride_w);
+    for (int i = 0; i < segments.joined_count; ++i) {
+      const Segment& s = segments.joined[i];
+      tile_kernels().pack(x_ + corner + offset(s), window.stride_w * shape_.in_c, end - begin,
+                          static_cast<int>(s.count), static_cast<int>(s.count), out + begin * stride + s.to,
+                          stride);
+    }
+    for (std::int64_t q = end; q < run.count; ++q) gather_pixel(segments, run, q, out + q * stride);
+  }
+
+  void gather_pixel(const Segments& segments, const Run& run, std::int64_t q, float* out) const {
+    const std::int64_t left = run.left + q * shape_.window.stride_w;
+    for (int i = 0; i < segments.count; ++i) {
+      const Segment& s = segments.single[i];
+      const std::int64_t h = run.top + s.h, w = left + s.w;
+      if (h >= 0 && h < shape_.in_h && w >= 0 && w < shape_.in_w) {
+        std::copy_n(x_ + place(run, left) + offset(s), s.count, out + s.to);
       } else {
-        for (int i = 0; i < segment_count; ++i) {
-          const Segment& s = segments[i];
-          if (top + s.h >= 0 && top + s.h < shape_.in_h && left + s.w >= 0 && left + s.w < shape_.in_w) {
-            copy(x_ + corner + offset(s), s.count, out + s.to);
-          } else {
-            std::fill_n(out + s.to, s.count, 0.0f);
-          }
-        }
-      }
-      std::fill(out + (end - row), out + stride, 0.0f);
-      if (++w == shape_.out_w) {
-        w = 0;
-        if (++h == shape_.out_h) {
-          h = 0;
-          ++image;
-        }
+        std::fill_n(out + s.to, s.count, 0.0f);
       }
     }
   }
 
-  static void copy(const float* from, std::int64_t count, float* to) {
-    for (std::int64_t i = 0; i < count; ++i) to[i] = from[i];
+  // Where the window that begins at column `left` begins in x; may lie outside.
+  std::int64_t place(const Run& run, std::int64_t left) const {
+    return ((run.image * shape_.in_h + run.top) * shape_.in_w + left) * shape_.in_c;
   }
 
   const ConvShape& shape_;

@@ -89,7 +89,7 @@ Status conv_forward(const ConvForward& args, const Launch& launch) {
   const std::int64_t k = forward.grid.taps() * forward.grid.depth, each = s.out_c / s.groups;
   forward.product.pack(
       forward.packed, pool, [&](std::int64_t group, std::int64_t column, int columns, int width, float* out) {
-        tile_kernels().pack(floats(args.w) + group * each + column, s.out_c, k, columns, width, out);
+        tile_kernels().pack(floats(args.w) + group * each + column, s.out_c, k, columns, width, out, width);
       });
   forward.product.run(pool, forward.rows);
   return nullptr;

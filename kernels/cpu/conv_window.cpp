@@ -18,16 +18,15 @@ void WindowRows::tile(std::int64_t group, std::int64_t row, int rows, int padded
   const WindowAxis &h = grid_.h, &w = grid_.w;
   Run run;
   run.first = 0;
-  run.w = row % w.grid;
-  run.h = row / w.grid % h.grid;
-  run.image = row / w.grid / h.grid;
+  const std::int64_t image_row = row / w.grid;
+  run.w = row - image_row * w.grid;
+  run.image = image_row / h.grid;
+  run.h = image_row - run.image * h.grid;
   while (run.first < rows) {
     run.end = static_cast<int>(std::min<std::int64_t>(rows, run.first + w.grid - run.w));
     const std::int64_t target_row = run.image * h.target + run.h * h.target_step + h.target_first;
-    for (int r = run.first; r < run.end; ++r) {
-      const std::int64_t target_w = (run.w + r - run.first) * w.target_step + w.target_first;
-      offsets[r] = (target_row * w.target + target_w) * grid_.target_c;
-    }
+    std::int64_t offset = (target_row * w.target + run.w * w.target_step + w.target_first) * grid_.target_c;
+    for (int r = run.first; r < run.end; ++r, offset += w.target_step * grid_.target_c) offsets[r] = offset;
     fill(run, group, padded, worker, to);
     run.first = run.end;
     run.w = 0;
@@ -36,33 +35,35 @@ void WindowRows::tile(std::int64_t group, std::int64_t row, int rows, int padded
       ++run.image;
     }
   }
-  for (std::int64_t tap = 0; tap < grid_.taps(); ++tap) {
-    for (int r = rows; r < padded; ++r) to[tap * padded + r] = to[tap * padded];
-  }
+  if (rows == padded) return;
+  for (std::int64_t tap = 0; tap < grid_.taps(); ++tap)
+    std::fill(to + tap * padded + rows, to + (tap + 1) * padded, to[tap * padded]);
 }
 
 void WindowRows::fill(const Run& run, std::int64_t group, int padded, int worker, const float** to) const {
   const WindowAxis &h = grid_.h, &w = grid_.w;
+  const std::int64_t last_w = w.source - grid_.pixels_w;  // the last place where a tap lies inside
+  const std::int64_t stride = w.step * grid_.source_c;
   for (std::int64_t tap_h = 0; tap_h < h.taps; ++tap_h) {
     const std::int64_t source_h = run.h * h.step + h.first + tap_h * h.delta;
-    const bool inside = source_h >= 0 && source_h < h.source;
-    const std::int64_t row = inside ? run.image * h.source + source_h : 0;
-    const float* image_row = grid_.source + row * w.source * grid_.source_c + group * grid_.depth;
-    for (std::int64_t tap_w = 0; tap_w < w.taps; ++tap_w, to += padded) {
-      if (!inside) {
+    if (source_h < 0 || source_h >= h.source) {
+      for (std::int64_t tap_w = 0; tap_w < w.taps; ++tap_w, to += padded)
         std::fill(to + run.first, to + run.end, zeros_);
-        continue;
-      }
-      const std::int64_t begin_w = run.w * w.step + w.first + tap_w * w.delta;
-      const std::int64_t last_w = w.source - grid_.pixels_w;  // the last place where a tap lies inside
-      const auto place = [&](int r) { return begin_w + (r - run.first) * w.step; };
-      int low = run.first, high = run.end;
-      while (low < high && place(low) < 0) ++low;
-      while (high > low && place(high - 1) > last_w) --high;
+      continue;
+    }
+    const float* image_row =
+        grid_.source + (run.image * h.source + source_h) * w.source * grid_.source_c + group * grid_.depth;
+    for (std::int64_t tap_w = 0; tap_w < w.taps; ++tap_w, to += padded) {
       const std::int64_t tap = tap_h * w.taps + tap_w;
-      for (int r = run.first; r < low; ++r) to[r] = patch(image_row, place(r), tap, r, worker);
-      for (int r = low; r < high; ++r) to[r] = image_row + place(r) * grid_.source_c;
-      for (int r = high; r < run.end; ++r) to[r] = patch(image_row, place(r), tap, r, worker);
+      const std::int64_t begin = run.w * w.step + w.first + tap_w * w.delta;
+      const auto place = [&](int r) { return begin + (r - run.first) * w.step; };
+      int low = run.first, high = run.end;
+      for (; low < high && place(low) < 0; ++low) to[low] = patch(image_row, place(low), tap, low, worker);
+      for (; high > low && place(high - 1) > last_w; --high) {
+        to[high - 1] = patch(image_row, place(high - 1), tap, high - 1, worker);
+      }
+      const float* from = image_row + place(low) * grid_.source_c;
+      for (int r = low; r < high; ++r, from += stride) to[r] = from;
     }
   }
 }

@@ -21,7 +21,7 @@ inline RowsView slice_rows(const TileKernels& kernels, const float* matrix, std:
                            int real, int width, bool copy, float* packed) {
   const float* from = matrix + row * row_size + column;
   if (!copy && (row + depth - 1) * row_size + column + width <= rows * row_size) return {from, row_size};
-  kernels.pack(from, row_size, depth, real, width, packed);
+  kernels.pack(from, row_size, depth, real, width, packed, width);
   return {packed, width};
 }
 

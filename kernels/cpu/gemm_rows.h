@@ -157,7 +157,7 @@ class RowProduct {
   // fetched while this one is at work.
   void fetch_ahead(std::int64_t row, std::int64_t panel, TileOutput& out) const {
     constexpr std::int64_t kTiles = 4, kLine = 16;
-    const bool wanted = problem_.a != nullptr && panels_ <= 2 && panel == 0;
+    const bool wanted = problem_.a != nullptr && problem_.n <= 16 * kernels_.lanes && panel == 0;
     out.ahead = wanted ? problem_.a + (row + kTiles * tile_rows_) * problem_.depth : nullptr;
     out.ahead_step = wanted ? kLine : 0;
   }

@@ -186,25 +186,26 @@ void column_tile(const float* a, std::int64_t a_stride, std::int64_t depth, cons
 
 // Rows of kVectors whole vectors.
 template <int kVectors>
-void pack_whole(const float* b, std::int64_t b_stride, std::int64_t k, float* out) {
+void pack_whole(const float* b, std::int64_t b_stride, std::int64_t k, float* out, std::int64_t out_stride) {
   const FloatTag d;
-  for (std::int64_t p = 0; p < k; ++p, b += b_stride, out += kVectors * kLanes) {
+  for (std::int64_t p = 0; p < k; ++p, b += b_stride, out += out_stride) {
     PILA_UNROLL for (int v = 0; v < kVectors; ++v) {
       hn::StoreU(hn::LoadU(d, b + v * kLanes), d, out + v * kLanes);
     }
   }
 }
 
-void pack(const float* b, std::int64_t b_stride, std::int64_t k, int columns, int width, float* out) {
+void pack(const float* b, std::int64_t b_stride, std::int64_t k, int columns, int width, float* out,
+          std::int64_t out_stride) {
   const FloatTag d;
-  if (columns == width && width == 2 * kLanes) return pack_whole<2>(b, b_stride, k, out);
-  if (columns == width && width == 4 * kLanes) return pack_whole<4>(b, b_stride, k, out);
+  if (columns == width && width == 2 * kLanes) return pack_whole<2>(b, b_stride, k, out, out_stride);
+  if (columns == width && width == 4 * kLanes) return pack_whole<4>(b, b_stride, k, out, out_stride);
   for (int j = 0; j < width; j += kLanes) {
     const auto real = static_cast<std::size_t>(HWY_MAX(0, HWY_MIN(kLanes, columns - j)));
     const auto all = static_cast<std::size_t>(HWY_MIN(kLanes, width - j));
     for (std::int64_t p = 0; p < k; ++p) {
       const FloatVector row = load_partial(d, b + p * b_stride + j, real);
-      store_partial(row, d, out + p * width + j, all);
+      store_partial(row, d, out + p * out_stride + j, all);
     }
   }
 }

@@ -46,10 +46,11 @@ struct TileKernels {
   RowTileKernel row[4][kMaxTileRows / 2 + 1] = {};        // [vectors - 1][slot of rows]
   ColumnTileKernel column[2][kMaxTileRows / 2 + 1] = {};  // the same
 
-  // Copies row p of b, p < k, to out[p * width .. ), with zeros from `columns` up to `width`.
-  void (*pack)(const float* b, std::int64_t b_stride, std::int64_t k, int columns, int width,
-               float* out) = nullptr;
-  // The same for b stored transposed: column j of row p is b[j * b_stride + p].
+  // Copies row p of b, p < k, to out[p * out_stride ..), with zeros from `columns` up to `width` <=
+  // out_stride.
+  void (*pack)(const float* b, std::int64_t b_stride, std::int64_t k, int columns, int width, float* out,
+               std::int64_t out_stride) = nullptr;
+  // The same for b stored transposed, column j of row p at b[j * b_stride + p], with `width` as out_stride.
   void (*pack_transposed)(const float* b, std::int64_t b_stride, std::int64_t k, int columns, int width,
                           float* out) = nullptr;
   // y[i] = the sum over s < parts of parts[s * stride + i], in that order.

@@ -66,7 +66,7 @@ Status multiply_rows(const Matmul& args, const Launch& launch) {
         if (args.transpose_b) {
           kernels.pack_transposed(floats(args.b) + column * args.k, args.k, args.k, columns, width, out);
         } else {
-          kernels.pack(floats(args.b) + column, args.n, args.k, columns, width, out);
+          kernels.pack(floats(args.b) + column, args.n, args.k, columns, width, out, width);
         }
       });
   product.run(pool, MatrixRows{args, scratch.pointers});
