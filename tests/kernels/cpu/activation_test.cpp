@@ -131,6 +131,15 @@ TEST(CpuActivation, BackwardIsTheReferenceAtTheEnds) {
   }
 }
 
+// Outputs of 2^21 elements and more are written past the caches.
+TEST(CpuActivation, IsTheReferenceBeyondTheCaches) {
+  const auto x = uniform_data<float>((1 << 21) + 5, 19, -9, 9), dy = uniform_data<float>(x.size(), 23);
+  for (const auto kind : {Activation::relu6, Activation::silu}) {
+    expect_close(forward(cpu::table(), kind, x), forward(reference::table(), kind, x), x);
+    expect_close(backward(cpu::table(), kind, x, dy), backward(reference::table(), kind, x, dy), x, 5e-7);
+  }
+}
+
 TEST(CpuActivation, WorksInPlace) {
   for (const auto kind : kActivations) {
     const auto x = uniform_data<float>(1003, 11, -9, 9);

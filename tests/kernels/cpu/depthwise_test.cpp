@@ -182,6 +182,25 @@ TEST(CpuDepthwise, IsTheReferenceForLargerImages) {
   }
 }
 
+// Cut into blocks of channels of different widths.
+TEST(CpuDepthwise, IsTheReferenceForManyChannelsOfSmallImages) {
+  for (const int stride : {1, 2}) {
+    for (const std::int64_t channels : {200, 392}) {
+      expect_reference(shape_of(2, 14, 14, channels, 3, 3, stride, 1, Padding::same));
+      expect_reference(shape_of(1, 4, 5, 5 * channels, 3, 3, stride, 1, Padding::same));
+    }
+  }
+}
+
+// Outputs of 2^21 elements and more are written past the caches.
+TEST(CpuDepthwise, IsTheReferenceForOutputsBeyondTheCaches) {
+  const auto one = shape_of(1, 363, 363, 16, 3, 3, 1, 1, Padding::around);
+  EXPECT_TRUE(close_by_norm(forward(cpu::table(), one), forward(reference::table(), one), kTolerance));
+  const auto two = shape_of(1, 363, 363, 16, 3, 3, 2, 1, Padding::same);
+  EXPECT_TRUE(
+      close_by_norm(backward_data(cpu::table(), two), backward_data(reference::table(), two), kTolerance));
+}
+
 TEST(CpuDepthwise, DifferentStridesAndMultipliersFallBack) {
   auto uneven = shape_of(1, 9, 9, 16, 3, 3, 1, 1, Padding::around);
   uneven.window.stride_h = 2;
