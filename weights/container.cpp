@@ -118,6 +118,15 @@ void check_size(const InputFile& file) {
   }
 }
 
+// The library runs in circles on some damaged files. A whole one takes a hundredth of this.
+SandboxLimits limits_for(std::uint64_t bytes) {
+  const auto mebibytes = static_cast<std::chrono::seconds::rep>(bytes >> 20);
+  SandboxLimits limits;
+  limits.processor = std::chrono::seconds(5 + mebibytes / 16);
+  limits.wall = std::chrono::seconds(60 + mebibytes);  // a slow card or network
+  return limits;
+}
+
 Hdf5Tree read_file(const std::filesystem::path& path) {
   const InputFile file(path);
   check_size(file);
@@ -125,19 +134,21 @@ Hdf5Tree read_file(const std::filesystem::path& path) {
   if (kind != FileKind::hdf5 && kind != FileKind::zip) {
     throw FileError("not a Keras file: expected HDF5 or a .keras archive, found " + describe(kind));
   }
-  const SandboxResult result = run_in_sandbox([&](const SandboxWrite& write) {
-    TreeEncoder tree(write);
-    try {
-      if (kind == FileKind::zip) {
-        parse_archive(file, tree);
-      } else {
-        parse_hdf5(file.descriptor(), file.bytes(), tree);
-      }
-      tree.end();
-    } catch (const FileError& error) {
-      tree.fail(error.what());
-    }
-  });
+  const SandboxResult result = run_in_sandbox(
+      [&](const SandboxWrite& write) {
+        TreeEncoder tree(write);
+        try {
+          if (kind == FileKind::zip) {
+            parse_archive(file, tree);
+          } else {
+            parse_hdf5(file.descriptor(), file.bytes(), tree);
+          }
+          tree.end();
+        } catch (const FileError& error) {
+          tree.fail(error.what());
+        }
+      },
+      limits_for(file.bytes()));
   if (!result.failure.empty()) {
     throw FileError("damaged: the HDF5 library " + result.failure + " while reading it");
   }

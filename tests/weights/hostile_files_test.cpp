@@ -141,7 +141,7 @@ TEST(HostileFiles, HugeDimensions) {
 
 TEST(HostileFiles, DamagedFilesAreErrorsOrLoad) {
   const TemporaryFolder folder;
-  constexpr int kMutationsOfEach = 400;
+  constexpr int kMutationsOfEach = 250;
   for (const char* name : kSmallFiles) {
     const std::string whole = read_bytes(fixture(name));
     for (int i = 0; i < kMutationsOfEach; ++i) {
