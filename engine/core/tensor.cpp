@@ -75,7 +75,7 @@ Tensor Tensor::from_bytes(const Context& ctx, const TensorSpec& spec, const void
     throw ShapeError("[tensor] expected " + std::to_string(spec.shape.elements()) + " values for " +
                      spec.to_string() + ", got " + std::to_string(count));
   }
-  const Tensor tensor = empty(ctx, spec);
+  Tensor tensor = empty(ctx, spec);
   if (count > 0) ctx.device()->api().upload(tensor.data(), values, tensor.bytes(), ctx.stream());
   return tensor;
 }

@@ -73,7 +73,8 @@ void run(const Context& ctx, const Op& op, std::span<const Tensor> inputs, std::
 
 }  // namespace
 
-std::vector<Tensor> apply(const Context& ctx, std::shared_ptr<const Op> op, std::span<const Tensor> inputs) {
+std::vector<Tensor> apply(const Context& ctx, const std::shared_ptr<const Op>& op,
+                          std::span<const Tensor> inputs) {
   check_inputs(ctx, *op, inputs);
   const std::vector<TensorSpec> specs = op->infer(InputSpecs(inputs).get());
 

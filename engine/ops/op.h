@@ -61,6 +61,7 @@ class Recorder {
 // Checks, infers, allocates, runs and records one operation. Throws UsageError for undefined inputs or
 // symbolic ones outside of tracing, DeviceError for inputs of another device, ShapeError as infer() says,
 // Error when the device has no kernel for it.
-std::vector<Tensor> apply(const Context& ctx, std::shared_ptr<const Op> op, std::span<const Tensor> inputs);
+std::vector<Tensor> apply(const Context& ctx, const std::shared_ptr<const Op>& op,
+                          std::span<const Tensor> inputs);
 
 }  // namespace pila

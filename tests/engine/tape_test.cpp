@@ -189,6 +189,21 @@ TEST_F(TapeTest, FreesMemoryAsItWalksBack) {
   EXPECT_LE(allocator.statistics().bytes_in_use, before + 128);
 }
 
+TEST_F(TapeTest, FindsAllMemoryOfALaterStepInTheCache) {
+  const test::SmallNet net(ctx_);
+  const auto [images, labels] = test::small_batch(ctx_, 4, 16);
+  Adam adam = net.optimizer(ctx_);
+  const Context training = ctx_.for_training(1, Tensor::zeros(ctx_, {{}, DType::i64}));
+  const auto step = [&, x = images, y = labels] { adam.step(ctx_, net.gradients(training, x, y), 0.01); };
+  step();
+  const auto before = ctx_.device()->allocator().statistics();
+  step();
+  const auto after = ctx_.device()->allocator().statistics();
+  EXPECT_GT(after.requests, before.requests + 50);
+  EXPECT_EQ(after.device_allocations, before.device_allocations);
+  EXPECT_EQ(after.bytes_in_use, before.bytes_in_use);
+}
+
 TEST_F(TapeTest, KeepsNoInputsOfFrozenWeights) {
   const Allocator& allocator = ctx_.device()->allocator();
   const Tensor x = Tensor::full(ctx_, {{1, 16, 16, 8}, DType::f64}, 0.5);
