@@ -18,8 +18,9 @@ namespace {
 
 using test::GuardedBuffer;
 
-// A float32 sum of `terms` products of random signs is off by about sqrt(terms) roundings of its own size.
-double tolerance(std::int64_t terms) { return 1.2e-7 * (2 + std::sqrt(static_cast<double>(terms))); }
+// A float32 sum of terms products of random signs is off by about sqrt(terms) roundings of its own size; the
+// rest is room for a result of few numbers whose products happen to cancel.
+double tolerance(std::int64_t terms) { return 4e-7 * (2 + std::sqrt(static_cast<double>(terms))); }
 
 std::int64_t outputs(std::int64_t in, int kernel, int stride, int dilation, int pad_before, int pad_after) {
   return (in + pad_before + pad_after - (kernel - 1) * dilation - 1) / stride + 1;
