@@ -205,7 +205,7 @@ void MobileNetV2Parity::check_adam() {
     }
   }
   // Adam's first steps are as long for a gradient of rounding errors as for a large one.
-  parameters.finish(tolerance(1e-9, GetParam().weight_file != nullptr ? 5e-2 : 1e-3));
+  parameters.finish(tolerance(1e-9, GetParam().weight_file != nullptr ? 5e-3 : 1e-3));
 }
 
 TEST_P(MobileNetV2Parity, Inference) { check_pass("inference"); }
