@@ -14,8 +14,12 @@ const float* floats(const void* data) { return static_cast<const float*>(data); 
 // ---- a stored row by row
 // --------------------------------------------------------------------------------------
 
-// Rows that read b so seldom that packing it would not pay.
-constexpr std::int64_t kFewRows = 32;
+// A few rows read b too seldom for packing it to pay; fewer where b's rows lie a multiple of 4 KiB apart and
+// so share a few sets of the cache.
+bool better_in_place(const Matmul& args) {
+  const std::int64_t few = args.n % 1024 == 0 ? 28 : 64;
+  return !args.transpose_b && args.m <= few;
+}
 
 RowProblem row_problem(const Matmul& args) {
   RowProblem problem;
@@ -27,7 +31,7 @@ RowProblem row_problem(const Matmul& args) {
   problem.a = floats(args.a);
   problem.b = floats(args.b);
   problem.b_stride = args.n;
-  problem.b_in_place = !args.transpose_b && args.m <= kFewRows;
+  problem.b_in_place = better_in_place(args);
   return problem;
 }
 
