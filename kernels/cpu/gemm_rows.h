@@ -162,8 +162,10 @@ class RowProduct {
     out.ahead_step = wanted ? kLine : 0;
   }
 
-  // Results that no cache will hold go past the caches where they fill whole vectors.
+  // Results that no cache will hold go past the caches where they fill whole vectors and need no second look.
   bool choose_streamed() const {
+    const Activation activation = problem_.epilogue.activation;
+    if (activation == Activation::silu || activation == Activation::sigmoid) return false;
     const std::int64_t size = problem_.m * problem_.n * problem_.groups;
     const auto vector_bytes = static_cast<std::uintptr_t>(kernels_.lanes) * sizeof(float);
     return size >= kStreamedSize && problem_.n % kernels_.lanes == 0 && depths_.count <= 1 &&
@@ -177,8 +179,8 @@ class RowProduct {
   const RowProblem problem_;
   const TileKernels& kernels_;
   const int tile_rows_, width_;
-  const std::int64_t panels_,
-      first_packed_;                      // panels of a group; those before first_packed_ are read in place
+  const std::int64_t panels_;             // of a group
+  const std::int64_t first_packed_;       // panels before it are read in place
   const Blocks columns_, rows_, depths_;  // of panels, of rows, of depth
   const bool streamed_;
   const float* packed_ = nullptr;
