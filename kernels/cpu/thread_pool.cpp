@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <latch>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -46,7 +47,14 @@ bool spin(const Condition& condition) {
 struct ThreadPool::State {
   explicit State(int workers) : threads(workers) {
     crew.reserve(static_cast<std::size_t>(threads - 1));
-    for (int worker = 1; worker < threads; ++worker) crew.emplace_back([this, worker] { serve(worker); });
+    for (int worker = 1; worker < threads; ++worker) {
+      crew.emplace_back([this, worker] {
+        started.count_down();
+        serve(worker);
+      });
+    }
+    // A thread on its way up holds locks of the C library, which a fork would copy shut into the child.
+    started.wait();
   }
 
   ~State() {
@@ -154,6 +162,7 @@ struct ThreadPool::State {
   std::mutex turns;  // held by the calling thread for its whole call
   std::mutex mutex;  // guards going to sleep
   std::condition_variable wake, done;
+  std::latch started{threads - 1};
   std::vector<std::thread> crew;
 };
 
