@@ -295,13 +295,10 @@ ModelDescription describe(const Json& model, const NetworkMark& mark) {
 }  // namespace
 
 ModelDescription describe_by_config(const WeightFile& file) {
-  const NetworkMark* mark = recognise_network(file);
-  if (mark == nullptr) {
-    describe_by_weights(file);  // says what is missing
-  }
+  const NetworkMark& mark = recognise_network(file);
   const std::string where = file.file.string() + ": model_config: ";
   try {
-    return describe(Json::parse(file.model_config), *mark);
+    return describe(Json::parse(file.model_config), mark);
   } catch (const FileError& error) {
     throw FileError(where + error.what());
   } catch (const Json::exception& error) {

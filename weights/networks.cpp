@@ -45,31 +45,28 @@ const Weight* dense_kernel(const WeightLayer& layer) {
 
 }  // namespace
 
-const NetworkMark* recognise_network(const WeightFile& file) {
+const NetworkMark& recognise_network(const WeightFile& file) {
   for (const NetworkMark& mark : kMarks) {
     const WeightLayer* layer = find_marked(file, mark);
     const Weight* kernel = layer == nullptr ? nullptr : layer->find("kernel");
     if (kernel != nullptr && kernel->array.shape.size() == 4 && kernel->array.shape[3] == mark.channels) {
-      return &mark;
+      return mark;
     }
   }
-  return nullptr;
+  std::vector<std::string> names;
+  for (const WeightLayer& layer : file.layers) {
+    names.push_back(in_quotes(layer.label()));
+  }
+  throw FileError(
+      file.file.string() + ": not a network that is known (mobilenet_v2 in its published widths); its " +
+      std::to_string(names.size()) + " layers with weights: " + (names.empty() ? "none" : listed(names)));
 }
 
 ModelDescription describe_by_weights(const WeightFile& file) {
-  const NetworkMark* mark = recognise_network(file);
-  if (mark == nullptr) {
-    std::vector<std::string> names;
-    for (const WeightLayer& layer : file.layers) {
-      names.push_back(in_quotes(layer.label()));
-    }
-    throw FileError(
-        file.file.string() + ": not a network that is known (mobilenet_v2 in its published widths); its " +
-        std::to_string(names.size()) + " layers with weights: " + (names.empty() ? "none" : listed(names)));
-  }
+  const NetworkMark& mark = recognise_network(file);
   ModelDescription result;
-  result.spec.network = mark->network;
-  result.spec.width = mark->width;
+  result.spec.network = mark.network;
+  result.spec.width = mark.width;
   const WeightLayer* dense = nullptr;
   for (const WeightLayer& layer : file.layers) {
     if (dense_kernel(layer) == nullptr) {

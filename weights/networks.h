@@ -31,8 +31,8 @@ struct NetworkMark {
   const char* last;       // and ends with this one
 };
 
-// Null when no layer is known.
-const NetworkMark* recognise_network(const WeightFile& file);
+// Throws FileError, the file's name first, when it is none of them.
+const NetworkMark& recognise_network(const WeightFile& file);
 
 // Describes a file that has no architecture in it: the network by its layers and shapes, the head by its one
 // Dense layer. Input 224 x 224, since weights do not tell. Throws FileError, the file's name first, when it

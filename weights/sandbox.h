@@ -23,8 +23,8 @@ struct SandboxResult {
 };
 
 // Calls work(write) in the child; what it writes comes back as output. The child has the parent's memory and
-// open files, but no terminal, and must not return to the parent's code: an exception that leaves `work` is a
-// failure. Throws Error when no process can be started.
+// open files except 0 to 2 (the terminal), and must not return to the parent's code: an exception that leaves
+// `work` is a failure. Throws Error when no process can be started.
 using SandboxWrite = std::function<void(const void* data, std::size_t bytes)>;
 SandboxResult run_in_sandbox(const std::function<void(const SandboxWrite& write)>& work,
                              const SandboxLimits& limits = {});
