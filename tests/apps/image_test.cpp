@@ -151,6 +151,8 @@ struct Turn {
   bool swaps_sides;
 };
 
+void PrintTo(const Turn& turn, std::ostream* stream) { *stream << "orientation " << turn.orientation; }
+
 class Exif : public testing::TestWithParam<Turn> {};
 
 TEST_P(Exif, TurnsPicturesUpright) {

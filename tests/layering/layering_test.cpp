@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <ostream>
 #include <string>
 
 #include "tests/layering/include_rules.h"
@@ -46,6 +47,9 @@ struct Case {
   const char* line;
   bool allowed;
 };
+
+// The test's name, which must be the same in every run.
+void PrintTo(const Case& example, std::ostream* stream) { *stream << example.file << " " << example.line; }
 
 class OneInclude : public MadeUpTree, public testing::WithParamInterface<Case> {};
 
