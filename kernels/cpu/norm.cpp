@@ -31,7 +31,7 @@ struct AddMoments {
     FloatVector values[kRows];
     auto block_sum = hn::Zero(d), block_squares = hn::Zero(d);
     PILA_UNROLL for (int k = 0; k < kRows; ++k) {
-      values[k] = hn::Sub(lanes.load(x + (row + k) * channels + c), origin);
+      values[k] = hn::Sub(lanes.read(x + (row + k) * channels + c), origin);
       block_sum = hn::Add(block_sum, values[k]);
     }
     const auto block_mean = hn::Mul(block_sum, hn::Set(d, 1.0f / kRows));
@@ -71,7 +71,7 @@ struct Normalise {
     const auto offset = lanes.load(rows.scaling.offset + c);
     for (int k = 0; k < kRows; ++k) {
       const std::size_t i = (row + k) * rows.channels + c;
-      const auto scaled = hn::MulAdd(hn::Sub(lanes.load(rows.x + i), mean), scale, offset);
+      const auto scaled = hn::MulAdd(hn::Sub(lanes.read(rows.x + i), mean), scale, offset);
       lanes.put(activate(d, kActivation, scaled), rows.y + i);
     }
   }

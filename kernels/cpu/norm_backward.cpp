@@ -20,9 +20,9 @@ struct Gradient {
 
   HWY_INLINE Gradient(const GradientRows& rows, Lanes lanes, std::size_t i, FloatVector mean,
                       FloatVector scale, FloatVector offset) {
-    centred = hn::Sub(lanes.load(rows.x + i), mean);
+    centred = hn::Sub(lanes.read(rows.x + i), mean);
     const auto before = hn::MulAdd(centred, scale, offset);
-    g = gradient_at_input<kActivation>(FloatTag(), before, lanes.load(rows.dy + i));
+    g = gradient_at_input<kActivation>(FloatTag(), before, lanes.read(rows.dy + i));
   }
 };
 

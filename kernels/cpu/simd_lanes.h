@@ -7,9 +7,11 @@
 #define PILA_KERNELS_CPU_SIMD_LANES_H_
 #endif
 
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <cstddef>
+#include <cstdint>
 
 #include "kernels/cpu/simd.h"
 
@@ -20,9 +22,15 @@
 HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
 
-// put() is for what is written once and not read again soon.
+// read() is for long inputs read once and in order: it asks for what comes a page later, sooner than the
+// processor would by itself. put() is for what is written once and not read again soon.
 struct AllLanes {
   HWY_INLINE FloatVector load(const float* from) const { return hn::LoadU(FloatTag(), from); }
+  HWY_INLINE FloatVector read(const float* from) const {
+    constexpr std::uintptr_t kAhead = 4096;  // bytes; fetching beyond the end is harmless
+    hwy::Prefetch(reinterpret_cast<const float*>(reinterpret_cast<std::uintptr_t>(from) + kAhead));
+    return load(from);
+  }
   HWY_INLINE void store(FloatVector v, float* to) const { hn::StoreU(v, FloatTag(), to); }
   HWY_INLINE void put(FloatVector v, float* to) const { store(v, to); }
 };
@@ -35,6 +43,7 @@ struct AllLanesPastCaches : AllLanes {
 struct FirstLanes {
   std::size_t count;
   HWY_INLINE FloatVector load(const float* from) const { return load_partial(FloatTag(), from, count); }
+  HWY_INLINE FloatVector read(const float* from) const { return load(from); }
   HWY_INLINE void store(FloatVector v, float* to) const { store_partial(v, FloatTag(), to, count); }
   HWY_INLINE void put(FloatVector v, float* to) const { store(v, to); }
 };
