@@ -21,7 +21,7 @@ namespace pila {
 namespace {
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;  // sanitizers reserve terabytes of address space
+constexpr bool kSanitized = true;
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 constexpr bool kSanitized = true;
@@ -169,6 +169,8 @@ std::string collect(int pipe_end, const SandboxLimits& limits, std::vector<std::
 }
 
 }  // namespace
+
+bool sandbox_limits_memory() { return !kSanitized; }
 
 SandboxResult run_in_sandbox(const std::function<void(const SandboxWrite& write)>& work,
                              const SandboxLimits& limits) {

@@ -29,4 +29,7 @@ using SandboxWrite = std::function<void(const void* data, std::size_t bytes)>;
 SandboxResult run_in_sandbox(const std::function<void(const SandboxWrite& write)>& work,
                              const SandboxLimits& limits = {});
 
+// Whether `memory` is a limit: not under sanitizers, which reserve terabytes of address space.
+bool sandbox_limits_memory();
+
 }  // namespace pila

@@ -83,7 +83,8 @@ TEST_P(KerasModel, LoadsCompletely) {
 
 INSTANTIATE_TEST_SUITE_P(
     Fixtures, KerasModel,
-    testing::Values(Case{"mobilenet_v2_035_96.keras", true, true}, Case{"nested_frozen.h5", true, true},
+    testing::Values(Case{"keras2_whole.h5", true, true}, Case{"keras2_unnamed.keras", true, false},
+                    Case{"mobilenet_v2_035_96.keras", true, true}, Case{"nested_frozen.h5", true, true},
                     Case{"nested_first_100_frozen.h5", true, true}, Case{"arithmetic.h5", true, true},
                     Case{"flat.weights.h5", false, true}, Case{"flat_unnamed.weights.h5", false, false},
                     Case{"flat_legacy.h5", false, true}),

@@ -53,9 +53,10 @@ inline void write_bytes(const std::filesystem::path& file, std::string_view byte
   std::ofstream(file, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }
 
-// The larger fixtures are packed: unpacks one into the folder.
+// The larger fixtures are packed: unpacks one into the folder. Those of Keras 2 begin with "keras2".
 inline std::filesystem::path unpack(const std::string& name, const TemporaryFolder& folder) {
-  const std::string archive = read_bytes(fixture("mobilenet_v2_035_96.zip"));
+  const char* archive_name = name.starts_with("keras2") ? "keras2.zip" : "mobilenet_v2_035_96.zip";
+  const std::string archive = read_bytes(fixture(archive_name));
   const auto bytes = std::as_bytes(std::span(archive));
   for (const ZipEntry& entry : zip_entries(bytes)) {
     if (entry.name == name) {
