@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -158,7 +159,7 @@ def main():
             f"{onnxruntime.__version__}.\nRatio: the peer's time over Pila's in the same round, median (95% "
             f"interval); above 1 Pila is faster.\n\n{table(results)}\n")
     options.results.mkdir(parents=True, exist_ok=True)
-    stem = "".join(c if c.isalnum() else "_" for c in about["cpu"]).strip("_")
+    stem = "_".join(re.findall(r"\w+", about["cpu"]))
     (options.results / f"{stem}.json").write_text(json.dumps(dict(about, results=results), indent=1) + "\n")
     (options.results / f"{stem}.md").write_text(text)
     print(text)
