@@ -3,28 +3,25 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cmath>
-#include <cstdio>
 
 namespace pila {
-namespace {
-
-void write(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stderr);
-  std::fflush(stderr);
-}
-
-}  // namespace
 
 Progress::Progress(std::string unit, std::int64_t total, bool bar)
-    : unit_(std::move(unit)),
+    : stream_(dup(STDERR_FILENO)),
+      unit_(std::move(unit)),
       total_(total),
       bar_(bar),
       terminal_(isatty(STDERR_FILENO) != 0),
       start_(Clock::now()),
       last_(start_) {}
 
-Progress::~Progress() { clear(); }
+Progress::~Progress() {
+  clear();
+  if (stream_ >= 0) close(stream_);
+}
 
 void Progress::advance(std::int64_t count) {
   done_ += count;
@@ -54,6 +51,15 @@ void Progress::draw() {
   last_ = now;
   const auto text = describe(unit_, done_, total_, duration<double>(now - start_).count());
   write(terminal_ ? "\r\033[K" + text : text + "\n");
+}
+
+void Progress::write(const std::string& text) const {
+  std::size_t sent = 0;
+  while (sent < text.size()) {
+    const ssize_t count = ::write(stream_, text.data() + sent, text.size() - sent);
+    if (count < 0 && errno != EINTR) return;  // nobody listens
+    sent += static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+  }
 }
 
 void Progress::clear() {

@@ -8,6 +8,8 @@
 namespace pila {
 
 // On a terminal a bar with rate and time left, rewritten in place; else a plain line every ten seconds.
+// It speaks through a copy of stderr that it takes at its making: while a decoder is kept quiet, what the
+// process writes to stderr itself is lost.
 class Progress {
  public:
   // `unit` is what is counted: "images". With `bar` false there is none on a terminal either, as when
@@ -28,7 +30,9 @@ class Progress {
   using Clock = std::chrono::steady_clock;
   void draw();
   void clear();
+  void write(const std::string& text) const;
 
+  int stream_;
   std::string unit_;
   std::int64_t total_, done_ = 0;
   bool bar_, terminal_;

@@ -1,4 +1,4 @@
-// The loader's thread: order, errors in their place, and an end at any time.
+// The loader's thread: order, errors in their place, an end at any time, and its silence about decoders.
 #include "apps/live/image_loader.h"
 
 #include <gmock/gmock.h>
@@ -6,7 +6,9 @@
 
 #include <fstream>
 
+#include "apps/core/progress.h"
 #include "apps/media/image.h"
+#include "apps/media/stderr_capture.h"
 #include "tests/apps/pictures.h"
 #include "tests/apps/process.h"
 
@@ -70,6 +72,17 @@ TEST_F(Loader, HasNothingWithoutFiles) {
   ImageLoader loader({}, kSmall, media::kDefaultMaxPixels, 2);
   LoadedImage image;
   EXPECT_FALSE(loader.next(image));
+}
+
+TEST(Progress, IsHeardWhileADecoderIsKeptQuiet) {
+  testing::internal::CaptureStderr();
+  {
+    Progress progress("images", 1, false);
+    media::StderrCapture capture;
+    progress.note("skipped");
+    EXPECT_EQ(capture.finish(), "");
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "skipped\n");
 }
 
 }  // namespace
