@@ -1,0 +1,74 @@
+// How far a prediction can be trusted: calibrated probabilities, and a score that tells what was never seen.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "apps/report/predictions.h"
+
+namespace pila {
+
+// Ways to say how much a picture is like those that the network learned from: larger is more alike.
+enum class FamiliarityScore {
+  max_softmax,  // largest probability at temperature 1
+  max_logit,    // largest logit
+  energy,       // T log sum exp(logits / T) at temperature 1 (Liu et al., 2020)
+  cosine,       // largest cosine of the features with a class mean, both less the mean of all
+  mahalanobis,  // least squared distance of the features to a class mean, negated (Lee et al., 2018)
+};
+constexpr std::array kFamiliarityScores = {FamiliarityScore::max_softmax, FamiliarityScore::max_logit,
+                                           FamiliarityScore::energy, FamiliarityScore::cosine,
+                                           FamiliarityScore::mahalanobis};
+const char* name_of(FamiliarityScore score);                   // "max_softmax"
+FamiliarityScore familiarity_score_of(std::string_view name);  // throws UsageError for no such score
+bool needs_features(FamiliarityScore score);
+
+// What the scores that look at features know of the training pictures.
+struct FeatureStatistics {
+  std::int64_t channels = 0;
+  std::vector<float> class_means;  // [classes, channels]
+  std::vector<float> variances;    // [channels], within classes, shrunk towards their mean
+  bool empty() const { return channels == 0; }
+  bool operator==(const FeatureStatistics&) const = default;
+};
+
+// Of labelled training pictures with features. A class without pictures has the mean of all. Throws
+// ShapeError when there are no pictures or no features.
+FeatureStatistics fit_feature_statistics(const Predictions& training);
+
+// What turns logits into a verdict that can be "others".
+struct Confidence {
+  double temperature = 1;
+  double threshold = 0;  // less probable is "others"
+  FamiliarityScore score = FamiliarityScore::energy;
+  double least_familiarity = kAnything;  // a lower score is "others"
+  FeatureStatistics features;            // empty unless the score needs them
+
+  static constexpr double kAnything = -1e30;
+  bool operator==(const Confidence&) const = default;
+};
+
+// The temperature that makes the labelled predictions most likely, between 0.05 and 20, with a weak prior
+// that holds it near 1 where there are few pictures or no mistakes.
+double fit_temperature(const Predictions& validation);
+
+// The score of every picture. Throws UsageError when it needs features and there are none.
+std::vector<double> familiarity(const Predictions& predictions, FamiliarityScore score,
+                                const FeatureStatistics& statistics = {});
+
+// The value below which at most a share of 1 - keep of the values lies, and never the smallest of them alone:
+// with few values all are kept. Throws ShapeError for no values.
+double choose_threshold(std::vector<double> values, double keep);
+
+// Temperature and both thresholds from pictures that were not trained on, so that a share of at least `keep`
+// of the rightly recognised ones stays, whichever rule rejects the others.
+Confidence fit_confidence(const Predictions& validation, FamiliarityScore score,
+                          const FeatureStatistics& statistics = {}, double keep = 0.95);
+
+// Whether each picture is recognised, that is not "others".
+std::vector<bool> accepted(const Predictions& predictions, const Confidence& confidence);
+
+}  // namespace pila
