@@ -32,14 +32,13 @@ LoadedModel load_model(const Context& ctx, const std::filesystem::path& file) {
   } catch (const ShapeError& error) {
     throw FileError(file.string() + ": " + error.what());
   }
-  if (const auto classes = static_cast<std::int64_t>(description.classes.size());
+  static_cast<ModelDescription&>(result) = std::move(description);
+  if (const auto classes = static_cast<std::int64_t>(result.classes.size());
       classes != 0 && classes != result.model->classes()) {
     throw FileError(file.string() + ": expected " + std::to_string(result.model->classes()) +
                     " class names, got " + std::to_string(classes));
   }
   const LoadReport report = load_weights(ctx, *result.model, weights);
-  result.preprocessing = description.preprocessing;
-  result.classes = std::move(description.classes);
   result.warnings = report.warnings;
   if (!report.left_over.empty()) {
     result.warnings.push_back(std::to_string(report.left_over.size()) +

@@ -1,9 +1,10 @@
 // How to tell the known networks by their weights.
 #pragma once
 
-#include <optional>
+#include <cstdint>
+#include <map>
 #include <string>
-#include <string_view>
+#include <vector>
 
 #include "layers/model.h"
 #include "layers/preprocessing.h"
@@ -11,11 +12,34 @@
 
 namespace pila {
 
-// What is needed to use a file's weights.
+// Numbers that a model carries beside its weights, row by row.
+struct FloatArray {
+  std::vector<std::int64_t> shape;
+  std::vector<float> values;
+  bool operator==(const FloatArray&) const = default;
+};
+
+// How to tell that an image shows nothing of what the model was trained on.
+struct UnknownScore {
+  std::string kind;      // how the score is computed; empty: the model has none
+  double threshold = 0;  // above it an image is unknown
+  std::map<std::string, double> parameters;
+  bool operator==(const UnknownScore&) const = default;
+};
+
+// What is needed to use a file's weights, and where they came from. Files that say less, as Keras' do, leave
+// the rest at its defaults.
 struct ModelDescription {
   ModelSpec spec;
   Preprocessing preprocessing;
-  std::vector<std::string> classes;  // empty when not known
+  std::vector<std::string> classes;          // empty when not known
+  double temperature = 1;                    // probabilities are softmax(logits / temperature)
+  double threshold = 0;                      // of the largest probability: below it the verdict is "others"
+  UnknownScore unknown;                      // its arrays are in `arrays`
+  std::string recipe;                        // how the model was trained: JSON, or empty
+  std::string data_hash;                     // of the data it was trained on, or empty
+  std::string program;                       // what wrote the file ("pila 0.1.0"), or empty
+  std::map<std::string, FloatArray> arrays;  // by name, without '/': "class_means" [classes, channels]
 };
 
 // A network in one of its widths, as it is named and shaped in Keras' files.

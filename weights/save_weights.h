@@ -6,6 +6,7 @@
 
 #include "engine/core/context.h"
 #include "layers/model.h"
+#include "weights/networks.h"
 
 namespace pila {
 
@@ -16,5 +17,11 @@ namespace pila {
 // and leaves nothing.
 void save_weights(const Context& ctx, const Model& model, const std::filesystem::path& file,
                   const std::string& card = {});
+
+// Writes weights and description, all of which load_model() has back; the spec is the model's own, whatever
+// the description says. Keras loads the weights as above and passes over the rest. Throws UsageError for a
+// description that load_model() would refuse, FileError as above.
+void save_model(const Context& ctx, const Model& model, const ModelDescription& description,
+                const std::filesystem::path& file);
 
 }  // namespace pila

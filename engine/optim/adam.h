@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "engine/autograd/tape.h"
@@ -12,6 +13,8 @@ namespace pila {
 struct AdamOptions {
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7;
   double weight_decay = 0;  // of all parameters, unless a parameter says otherwise
+  // Gradients are scaled down together to this Euclidean norm. Keras: global_clipnorm.
+  double clip_norm = std::numeric_limits<double>::infinity();
 };
 
 struct AdamParameter {
@@ -23,15 +26,21 @@ struct AdamParameter {
 // Holds the moments. The step count and the rate are tensors, so that a step can be traced.
 class Adam {
  public:
-  // Throws ShapeError unless all parameters are float32 or all float64, UsageError for one that comes twice.
+  // Throws ShapeError unless all parameters are float32 or all float64, UsageError for one that comes twice
+  // or a clip_norm that is not above 0.
   Adam(const Context& ctx, std::vector<AdamParameter> parameters, AdamOptions options = {});
 
-  // One update in place: advance(), then update(). Parameters without a gradient stay as they are.
+  // One update in place: advance(), then update(). Parameters without a gradient stay as they are, and all
+  // parameters and moments do when a gradient is not finite: see gradient_norm().
   void step(const Context& ctx, const Gradients& gradients, double rate);
 
   // The two halves of a step. A traced step records update() once; every run of it is preceded by advance().
   void advance(const Context& ctx, double rate);  // counts the step and takes the rate
   void update(const Context& ctx, const Gradients& gradients) const;
+
+  // [] of the parameters' type: the norm of the last update's gradients before clipping. NaN or infinite when
+  // one of them is, and then nothing was updated.
+  const Tensor& gradient_norm() const { return norm_; }
 
   std::int64_t steps() const { return steps_; }
   // What a checkpoint keeps, in the parameters' order.
@@ -43,7 +52,7 @@ class Adam {
   std::vector<AdamParameter> parameters_;
   AdamOptions options_;
   std::vector<Tensor> first_moments_, second_moments_;
-  Tensor step_, rate_;
+  Tensor step_, rate_, norm_, scale_;
   std::int64_t steps_ = 0;
 };
 
