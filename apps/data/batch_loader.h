@@ -1,6 +1,7 @@
 // Batches of images, made ahead of the training step that takes them.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -44,11 +45,11 @@ class BatchLoader {
   const std::vector<std::vector<std::size_t>> batches_;
   const std::size_t ahead_;
 
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::size_t, Made> made_;  // by number, those that wait to be taken
   std::size_t begun_ = 0, taken_ = 0;
-  bool stopped_ = false;
+  std::atomic<bool> stopped_{false};
   std::vector<std::thread> threads_;  // last: they use all of the above
 };
 

@@ -60,6 +60,7 @@ class ImageCache {
 
  private:
   void load_all(int threads, const ReadingHooks& hooks);
+  void load(std::size_t index);
 
   std::vector<std::filesystem::path> files_;
   std::int64_t height_, width_;

@@ -14,7 +14,7 @@ struct Split {
 
 // Splits every class at the same ratios, at random by seed. Images with the same group number stay on one
 // side, as near to the ratios as whole groups allow; without groups, each image is one. Every class keeps a
-// training image and, where it has two groups that are not bound to other classes' only ones, a held-out one.
+// training image and, where whole groups allow it, one on each other side that is asked for (test first).
 // `validation` and `test` are shares in [0, 1) with a sum below 1. Throws UsageError for other shares, for
 // groups of another length, and for negative labels.
 Split split_images(std::span<const std::int32_t> labels, std::span<const std::int64_t> groups,

@@ -122,7 +122,7 @@ Image decode_image(Bytes bytes, std::int64_t max_pixels) {
   }
 }
 
-Image load_image(const fs::path& file, std::int64_t max_pixels) {
+std::vector<std::uint8_t> read_image_file(const fs::path& file) {
   constexpr std::uintmax_t kMaxBytes = 1u << 30;
   const auto fail = [&](const std::string& why) { throw FileError(file.string() + ": " + why); };
   std::error_code error;
@@ -137,6 +137,10 @@ Image load_image(const fs::path& file, std::int64_t max_pixels) {
   std::vector<std::uint8_t> bytes(size);
   stream.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size));
   if (!stream) fail("cannot be read");
+  return bytes;
+}
+
+Image decode_image_file(const fs::path& file, Bytes bytes, std::int64_t max_pixels) {
   try {
     return decode_image(bytes, max_pixels);
   } catch (const FileError& reason) {
@@ -144,6 +148,10 @@ Image load_image(const fs::path& file, std::int64_t max_pixels) {
   } catch (const std::bad_alloc&) {
     throw FileError(file.string() + ": not enough memory to decode it");
   }
+}
+
+Image load_image(const fs::path& file, std::int64_t max_pixels) {
+  return decode_image_file(file, read_image_file(file), max_pixels);
 }
 
 }  // namespace pila::media

@@ -28,4 +28,9 @@ Image decode_image(Bytes bytes, std::int64_t max_pixels = kDefaultMaxPixels);
 // The same for a file; errors begin with its name.
 Image load_image(const std::filesystem::path& file, std::int64_t max_pixels = kDefaultMaxPixels);
 
+// The two halves of load_image(), for those who want the bytes as well.
+std::vector<std::uint8_t> read_image_file(const std::filesystem::path& file);
+Image decode_image_file(const std::filesystem::path& file, Bytes bytes,
+                        std::int64_t max_pixels = kDefaultMaxPixels);
+
 }  // namespace pila::media
