@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 
+#include "kernels/args/augment.h"
 #include "kernels/args/conv.h"
 #include "kernels/args/elementwise.h"
 #include "kernels/args/image.h"
@@ -91,6 +92,8 @@ class Entry {
   X(CrossEntropyBackward, cross_entropy_backward)       \
   X(ImageToFloat, image_to_float)                       \
   X(ResizeBilinear, resize_bilinear)                    \
+  X(Augment, augment)                                   \
+  X(MixReversed, mix_reversed)                          \
   X(Adam, adam)
 
 struct KernelTable {

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
+#include <string>
 
 #include "engine/core/context.h"
 #include "engine/core/tensor.h"
@@ -55,21 +57,44 @@ struct Augmentation {
   // are divided by 1 - pixel_dropout.
   double pixel_dropout = 0;
 
-  // Mixes pictures of a batch with weights from Beta(mixup, mixup), in [0, 10]; 0 mixes nothing. Not applied
-  // by augment(): see draw_mixup().
+  // Mixes the pictures of a batch with a weight from Beta(mixup, mixup), mixup 0 (nothing is mixed) to 10.
+  // Not done by augment(): see draw_mixup().
   double mixup = 0;
 
   bool operator==(const Augmentation&) const = default;
 };
 
-// Throws UsageError naming the value that is out of its range, and the range.
-void check(const Augmentation& augmentation);
+// The members by name, for files and messages, with the values they take.
+struct Bounds {
+  double low, high;
+  bool open_low = false, open_high = false;  // whether the end itself is left out
+};
+struct AugmentationFlag {
+  const char* name;
+  bool Augmentation::*member;
+};
+struct AugmentationNumber {
+  const char* name;
+  double Augmentation::*member;
+  Bounds bounds;
+};
+struct AugmentationRange {
+  const char* name;
+  Range Augmentation::*member;
+  Bounds bounds;
+};
+std::span<const AugmentationFlag> augmentation_flags();
+std::span<const AugmentationNumber> augmentation_numbers();
+std::span<const AugmentationRange> augmentation_ranges();  // all but zoom_width, whose bounds are zoom's
+
+// What is out of its bounds, "expected rotation in [0, 1], got 3"; empty where all is well.
+std::string problem_of(const Augmentation& augmentation);
 
 // images: uint8 [n, h, w, 3], RGB. Returns float32 [n, height, width, 3]: stretched, warped, coloured, then
 // scaled by `preprocessing`. What happens to picture i depends on nothing but (seed, step, first + i): not on
 // the batch it is in, nor on the number of threads. With nothing switched on it is preprocess(), to rounding.
-// Stretching and all movements are one warp, so that a picture is interpolated once. Throws UsageError as
-// check(), ShapeError for other images or first + n > 2^32.
+// Stretching and all movements are one warp, so that a picture is interpolated once. Throws UsageError where
+// there is a problem_of() the augmentation, ShapeError for other images or first + n > 2^32.
 Tensor augment(const Context& ctx, const Tensor& images, const Augmentation& augmentation,
                const Preprocessing& preprocessing, std::uint64_t seed, std::int64_t step,
                std::int64_t first = 0);

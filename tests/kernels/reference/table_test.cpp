@@ -23,7 +23,7 @@ std::vector<std::string> empty_entries(const KernelTable& table) {
 TEST(KernelTables, HaveNoEmptyEntry) {
   EXPECT_THAT(empty_entries(reference::table()), IsEmpty()) << "in the reference table";
   EXPECT_THAT(empty_entries(cpu::table()), IsEmpty()) << "in the cpu table";
-  EXPECT_EQ(empty_entries(KernelTable{}).size(), 31u) << "an empty table should lack every entry";
+  EXPECT_EQ(empty_entries(KernelTable{}).size(), 33u) << "an empty table should lack every entry";
 }
 
 TEST(KernelTables, EveryKernelHasANameAPredicateAndAFunction) {
@@ -84,6 +84,8 @@ TEST(ReferenceTable, ArithmeticIsForFloat32AndFloat64) {
   expect_floats_only<CrossEntropyForward>("cross_entropy_forward");
   expect_floats_only<CrossEntropyBackward>("cross_entropy_backward");
   expect_floats_only<ImageToFloat>("image_to_float");
+  expect_floats_only<Augment>("augment");
+  expect_floats_only<MixReversed>("mix_reversed");
   expect_floats_only<Adam>("adam");
 }
 
