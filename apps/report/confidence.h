@@ -19,9 +19,9 @@ enum class FamiliarityScore {
   cosine,       // largest cosine of the features with a class mean, both less the mean of all
   mahalanobis,  // least squared distance of the features to a class mean, negated (Lee et al., 2018)
 };
-constexpr std::array kFamiliarityScores = {FamiliarityScore::max_softmax, FamiliarityScore::max_logit,
-                                           FamiliarityScore::energy, FamiliarityScore::cosine,
-                                           FamiliarityScore::mahalanobis};
+inline constexpr std::array kFamiliarityScores = {FamiliarityScore::max_softmax, FamiliarityScore::max_logit,
+                                                  FamiliarityScore::energy, FamiliarityScore::cosine,
+                                                  FamiliarityScore::mahalanobis};
 const char* name_of(FamiliarityScore score);                   // "max_softmax"
 FamiliarityScore familiarity_score_of(std::string_view name);  // throws UsageError for no such score
 bool needs_features(FamiliarityScore score);
@@ -45,7 +45,7 @@ struct Confidence {
   double threshold = 0;  // less probable is "others"
   FamiliarityScore score = FamiliarityScore::energy;
   double least_familiarity = kAnything;  // a lower score is "others"
-  FeatureStatistics features;            // empty unless the score needs them
+  FeatureStatistics features;            // may be empty unless the score needs them
 
   static constexpr double kAnything = -1e30;
   bool operator==(const Confidence&) const = default;
@@ -59,8 +59,9 @@ double fit_temperature(const Predictions& validation);
 std::vector<double> familiarity(const Predictions& predictions, FamiliarityScore score,
                                 const FeatureStatistics& statistics = {});
 
-// The value below which at most a share of 1 - keep of the values lies, and never the smallest of them alone:
-// with few values all are kept. Throws ShapeError for no values.
+// The limit that at least a share `keep` of further values of the same kind is expected to reach (split
+// conformal prediction); the smallest value where they are too few to promise it: 20 values promise 20 / 21.
+// Throws ShapeError for no values.
 double choose_threshold(std::vector<double> values, double keep);
 
 // Temperature and both thresholds from pictures that were not trained on, so that a share of at least `keep`

@@ -31,6 +31,9 @@ struct Predictions {
 // softmax(logits / temperature) in double precision.
 std::vector<double> probabilities(std::span<const float> logits, double temperature = 1);
 
+// -log of the label's probability.
+double cross_entropy(std::span<const float> logits, std::int32_t label, double temperature = 1);
+
 // The class of the largest logit, the first one of equals.
 std::int32_t best_class(std::span<const float> logits);
 
