@@ -94,7 +94,9 @@ class Entry {
   X(ResizeBilinear, resize_bilinear)                    \
   X(Augment, augment)                                   \
   X(MixReversed, mix_reversed)                          \
-  X(Adam, adam)
+  X(Adam, adam)                                         \
+  X(GradientNorm, gradient_norm)                        \
+  X(WeightAverage, weight_average)
 
 struct KernelTable {
   const char* device = "";

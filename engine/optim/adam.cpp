@@ -1,15 +1,16 @@
 #include "engine/optim/adam.h"
 
-#include <set>
 #include <string>
 
 #include "engine/ops/support.h"
+#include "engine/optim/clipping.h"
+#include "engine/optim/parameters.h"
 
 namespace pila {
 namespace {
 
-// In place. Inputs: the step count, the rate, then value, gradient, first and second moment of each
-// parameter.
+// In place. Inputs: the step count, the rate, the gradients' scale, then value, gradient, first and second
+// moment of each parameter.
 class AdamUpdate : public Op {
  public:
   struct Segment {
@@ -19,10 +20,10 @@ class AdamUpdate : public Op {
   AdamUpdate(const AdamOptions& options, std::vector<Segment> segments)
       : options_(options), segments_(std::move(segments)) {}
   std::string_view name() const override { return "adam"; }
-  bool writes(std::size_t input) const override { return input >= 2 && input % 4 != 3; }
+  bool writes(std::size_t input) const override { return input >= kFirst && (input - kFirst) % 4 != 1; }
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
-    for (std::size_t i = 2; i < inputs.size(); i += 4) {
+    for (std::size_t i = kFirst; i < inputs.size(); i += 4) {
       if (inputs[i + 1] != inputs[i]) {
         ops::throw_expected(name(), "a gradient of " + inputs[i].to_string(), inputs[i + 1].to_string());
       }
@@ -34,7 +35,7 @@ class AdamUpdate : public Op {
     std::vector<kernels::AdamSegment> segments;
     segments.reserve(segments_.size());
     for (std::size_t s = 0; s < segments_.size(); ++s) {
-      const Tensor* of = &inputs[2 + 4 * s];
+      const Tensor* of = &inputs[kFirst + 4 * s];
       segments.push_back({of[0].data(), of[1].data(), of[2].data(), of[3].data(), of[0].shape().elements(),
                           segments_[s].weight_decay, segments_[s].rate_factor});
     }
@@ -47,12 +48,14 @@ class AdamUpdate : public Op {
     args.epsilon = options_.epsilon;
     args.step = inputs[0].data_as<std::int64_t>();
     args.rate = inputs[1].data();
+    args.gradient_scale = inputs[2].data();
     launch(ctx, name(), args, inputs);
   }
 
   std::vector<Tensor> backward(const Context&, const BackwardArgs&) const override { return {}; }
 
  private:
+  static constexpr std::size_t kFirst = 3;
   AdamOptions options_;
   std::vector<Segment> segments_;
 };
@@ -61,22 +64,22 @@ class AdamUpdate : public Op {
 
 Adam::Adam(const Context& ctx, std::vector<AdamParameter> parameters, AdamOptions options)
     : parameters_(std::move(parameters)), options_(options) {
-  const DType type = parameters_.empty() ? DType::f32 : parameters_[0].value.type();
-  std::set<std::uint64_t> seen;
-  for (const AdamParameter& parameter : parameters_) {
-    const TensorSpec& spec = parameter.value.spec();
-    if (spec.type != type || (type != DType::f32 && type != DType::f64)) {
-      ops::throw_expected("adam", "parameters of one type, float32 or float64",
-                          to_string(type) + " and " + spec.to_string());
-    }
-    if (!seen.insert(parameter.value.id()).second) {
-      throw UsageError("[adam] expected each parameter once, got " + spec.to_string() + " twice");
-    }
-    first_moments_.push_back(Tensor::zeros(ctx, spec));
-    second_moments_.push_back(Tensor::zeros(ctx, spec));
+  if (!(options_.clip_norm > 0)) {
+    throw UsageError("[adam] expected a clip_norm above 0, got " + std::to_string(options_.clip_norm));
   }
+  std::vector<Tensor> values;
+  values.reserve(parameters_.size());
+  for (const AdamParameter& parameter : parameters_) values.push_back(parameter.value);
+  check_parameters("adam", values);
+  for (const Tensor& value : values) {
+    first_moments_.push_back(Tensor::zeros(ctx, value.spec()));
+    second_moments_.push_back(Tensor::zeros(ctx, value.spec()));
+  }
+  const DType type = values.empty() ? DType::f32 : values[0].type();
   step_ = Tensor::empty(ctx, {{}, DType::i64});
   rate_ = Tensor::empty(ctx, {{}, type});
+  norm_ = Tensor::zeros(ctx, {{}, type});
+  scale_ = Tensor::full(ctx, {{}, type}, 1);
   restore_steps(ctx, 0);
 }
 
@@ -101,17 +104,20 @@ void Adam::advance(const Context& ctx, double rate) {
 }
 
 void Adam::update(const Context& ctx, const Gradients& gradients) const {
-  std::vector<Tensor> inputs = {step_, rate_};
+  std::vector<Tensor> inputs = {step_, rate_, scale_};
+  std::vector<Tensor> used;
   std::vector<AdamUpdate::Segment> segments;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const AdamParameter& parameter = parameters_[i];
     const Tensor gradient = gradients.of(parameter.value);
     if (!gradient) continue;
+    used.push_back(gradient);
     inputs.insert(inputs.end(), {parameter.value, gradient, first_moments_[i], second_moments_[i]});
     segments.push_back(
         {parameter.weight_decay < 0 ? options_.weight_decay : parameter.weight_decay, parameter.rate_factor});
   }
   if (segments.empty()) return;
+  global_norm(ctx, used, options_.clip_norm, norm_, scale_);
   apply(ctx, std::make_shared<const AdamUpdate>(options_, std::move(segments)), inputs);
 }
 

@@ -56,7 +56,6 @@ struct BatchNormBackward {
 };
 
 // average = average * momentum + value * (1 - momentum), in place; float32 or float64.
-// Updates moving statistics and averaged weights.
 struct MovingAverage {
   DType type = DType::f32;
   std::int64_t count = 0;

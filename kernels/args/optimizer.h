@@ -1,4 +1,4 @@
-// One optimizer step over all parameters.
+// What happens to all parameters at once in a training step: one list of segments, one call.
 #pragma once
 
 #include "kernels/args/types.h"
@@ -21,7 +21,8 @@ struct AdamSegment {
 //   w -= w * weight_decay * lr
 //   m += (g - m) * (1 - beta1);  v += (g * g - v) * (1 - beta2)
 //   w -= m * lr * sqrt(1 - beta2^t) / (1 - beta1^t) / (sqrt(v) + epsilon)
-// type: float32 or float64. The pointed-to scalars lie on the device.
+// Where *gradient_scale is NaN nothing changes. type: float32 or float64. The pointed-to scalars lie on the
+// device.
 struct Adam {
   DType type = DType::f32;
   const AdamSegment* segments = nullptr;  // host memory
@@ -30,6 +31,41 @@ struct Adam {
   const std::int64_t* step = nullptr;
   const void* rate = nullptr;            // one number of `type`
   const void* gradient_scale = nullptr;  // one number of `type`; null for 1
+};
+
+// What brings a norm down to the limit: NaN for a norm that is not finite, as its difference to itself is.
+constexpr double clip_factor(double norm, double limit) {
+  return (norm <= limit ? 1 : limit / norm) + (norm - norm);
+}
+
+struct GradientSegment {
+  const void* gradient = nullptr;
+  std::int64_t count = 0;
+};
+
+// *norm = the Euclidean norm of all segments together;  *scale = clip_factor(*norm, limit).
+// type: float32 or float64.
+struct GradientNorm {
+  DType type = DType::f32;
+  const GradientSegment* segments = nullptr;  // host memory
+  std::int64_t segment_count = 0;
+  double limit = 1;       // infinity: no clipping
+  void* norm = nullptr;   // one number of `type`
+  void* scale = nullptr;  // one number of `type`
+};
+
+struct AverageSegment {
+  const void* value = nullptr;
+  void* average = nullptr;
+  std::int64_t count = 0;
+};
+
+// average = average * *momentum + value * (1 - *momentum), in place; float32 or float64.
+struct WeightAverage {
+  DType type = DType::f32;
+  const AverageSegment* segments = nullptr;  // host memory
+  std::int64_t segment_count = 0;
+  const double* momentum = nullptr;  // on the device
 };
 
 }  // namespace pila::kernels

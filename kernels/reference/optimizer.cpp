@@ -12,6 +12,7 @@ void adam(const Adam& args) {
   const auto t = static_cast<double>(*args.step);
   const double gradient_scale =
       args.gradient_scale == nullptr ? 1 : *static_cast<const T*>(args.gradient_scale);
+  if (std::isnan(gradient_scale)) return;
   const double correction = std::sqrt(1 - std::pow(args.beta2, t)) / (1 - std::pow(args.beta1, t));
   for (std::int64_t s = 0; s < args.segment_count; ++s) {
     const AdamSegment& segment = args.segments[s];
@@ -34,10 +35,38 @@ void adam(const Adam& args) {
   }
 }
 
+template <class T>
+void gradient_norm(const GradientNorm& args) {
+  double squares = 0;
+  for (std::int64_t s = 0; s < args.segment_count; ++s) {
+    const auto* gradients = static_cast<const T*>(args.segments[s].gradient);
+    for (std::int64_t i = 0; i < args.segments[s].count; ++i) {
+      squares += static_cast<double>(gradients[i]) * gradients[i];
+    }
+  }
+  const auto norm = static_cast<T>(std::sqrt(squares));
+  *static_cast<T*>(args.norm) = norm;
+  *static_cast<T*>(args.scale) = static_cast<T>(clip_factor(norm, args.limit));
+}
+
+template <class T>
+void weight_average(const WeightAverage& args) {
+  const double momentum = *args.momentum;
+  for (std::int64_t s = 0; s < args.segment_count; ++s) {
+    const auto* values = static_cast<const T*>(args.segments[s].value);
+    auto* averages = static_cast<T*>(args.segments[s].average);
+    for (std::int64_t i = 0; i < args.segments[s].count; ++i) {
+      averages[i] = static_cast<T>(averages[i] * momentum + values[i] * (1 - momentum));
+    }
+  }
+}
+
 }  // namespace
 
 void add_optimizer_kernels(KernelTable& table) {
   table.adam.add(float_kernel<Adam, adam<float>, adam<double>>());
+  table.gradient_norm.add(float_kernel<GradientNorm, gradient_norm<float>, gradient_norm<double>>());
+  table.weight_average.add(float_kernel<WeightAverage, weight_average<float>, weight_average<double>>());
 }
 
 }  // namespace pila::kernels::reference

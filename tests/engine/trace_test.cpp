@@ -12,6 +12,7 @@ namespace pila {
 namespace {
 
 using testing::Contains;
+using testing::ElementsAre;
 
 class TraceTest : public testing::Test {
  protected:
@@ -100,9 +101,13 @@ TEST_F(TraceTest, SaysWhichInputsAreOverwritten) {
   Gradients gradients;
   gradients.set(weight, Tensor::symbolic(weight.spec()));
   adam.update(tracing_, gradients);
-  ASSERT_EQ(recorder_.entries.size(), 1u);
-  const auto& [op, inputs, outputs] = recorder_.entries[0];
+  EXPECT_THAT(recorder_.names(), ElementsAre("global_norm", "adam"));
+  const auto& norm = recorder_.entries[0];
+  EXPECT_EQ(norm.inputs[0].id(), adam.gradient_norm().id());
+  EXPECT_TRUE(norm.op->writes(0) && norm.op->writes(1) && !norm.op->writes(2));
+  const auto& [op, inputs, outputs] = recorder_.entries[1];
   EXPECT_TRUE(outputs.empty());
+  EXPECT_EQ(inputs[2].id(), norm.inputs[1].id()) << "the scale of the gradients";
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const std::uint64_t id = inputs[i].id();
     const bool written =

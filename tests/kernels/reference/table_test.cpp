@@ -87,6 +87,8 @@ TEST(ReferenceTable, ArithmeticIsForFloat32AndFloat64) {
   expect_floats_only<Augment>("augment");
   expect_floats_only<MixReversed>("mix_reversed");
   expect_floats_only<Adam>("adam");
+  expect_floats_only<GradientNorm>("gradient_norm");
+  expect_floats_only<WeightAverage>("weight_average");
 }
 
 }  // namespace
