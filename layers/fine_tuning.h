@@ -1,12 +1,10 @@
-// What learns in a model, how fast, and what its batch normalisation goes by.
+// What learns in a model, and how fast.
 #pragma once
 
-#include <cstdint>
-#include <functional>
 #include <vector>
 
-#include "engine/core/context.h"
 #include "engine/optim/adam.h"
+#include "layers/batch_statistics.h"
 #include "layers/model.h"
 
 namespace pila {
@@ -15,20 +13,6 @@ namespace pila {
 // (the count of "BatSort", Zhao et al. 2024, where Keras' counts layers without weights too:
 // Model::freeze_first). Throws UsageError for k < 0; a k above the number of such layers freezes nothing.
 void train_last(Model& model, int k);
-
-// Whether batch normalisation of trainable layers goes by the batch's statistics in training, or by the
-// moving ones while gamma and beta still learn. Frozen layers always go by the moving ones. Choosing what is
-// trainable (freeze_first(), train_last()) sets it back to the batch's.
-void set_batch_statistics(Model& model, bool batch_statistics);
-
-// Replaces the moving mean and variance of trainable batch normalisation, by the current weights, with those
-// of all given images: every batch runs through the network normalised by its own statistics, and the
-// batches' moments are combined exactly (weighted by their images, in float64; Chan, Golub and LeVeque). This
-// is what the batches as one would give, but for the effect of normalising them apart. next_batch gives
-// preprocessed images, and an undefined tensor at the end. Returns the number of images. Throws UsageError
-// when there are none; whatever is thrown, statistics are then as before.
-std::int64_t recalibrate_batch_norm(const Context& ctx, Model& model,
-                                    const std::function<Tensor()>& next_batch);
 
 // Whether weight decay is for this parameter when "batch-norm and bias" are excluded from it: kernels alone.
 bool is_kernel(const Parameter& parameter);

@@ -6,6 +6,7 @@
 #include "engine/ops/ops.h"
 #include "layers/head.h"
 #include "layers/models/networks.h"
+#include "layers/normalization.h"
 
 namespace pila {
 
@@ -65,6 +66,18 @@ std::vector<Parameter*> Model::trainable_parameters() const {
     if (!layer->trainable()) continue;
     for (Parameter& parameter : layer->parameters()) {
       if (parameter.learns) parameters.push_back(&parameter);
+    }
+  }
+  return parameters;
+}
+
+std::vector<Parameter*> Model::changing_parameters() const {
+  std::vector<Parameter*> parameters;
+  for (Layer* layer : layers_) {
+    const auto* norm = dynamic_cast<const BatchNormalization*>(layer);
+    const bool statistics_move = norm != nullptr && norm->uses_batch_statistics();
+    for (Parameter& parameter : layer->parameters()) {
+      if (parameter.learns ? layer->trainable() : statistics_move) parameters.push_back(&parameter);
     }
   }
   return parameters;

@@ -1,6 +1,7 @@
 // A classification network: a backbone from the list of known ones, and a head.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -27,6 +28,8 @@ class Backbone {
   // Keras' layers in Keras' order (input, padding and activation layers too): "freeze the first k" counts
   // these.
   virtual std::span<Layer* const> layers() const = 0;
+  // Where each block begins in layers(), in order: the stem (0), the blocks, the last convolution.
+  virtual std::span<const std::size_t> blocks() const = 0;
   // Channels of the features.
   virtual std::int64_t channels() const = 0;
   // Images [n, h, w, 3] to features [n, h', w', c].
@@ -78,6 +81,9 @@ class Model {
   void freeze_first(int k);
   // Parameters that learn: of trainable layers, without moving statistics.
   std::vector<Parameter*> trainable_parameters() const;
+  // Parameters that a training step changes: the trainable ones, and the moving statistics of batch
+  // normalisation that goes by the batch's.
+  std::vector<Parameter*> changing_parameters() const;
 
   // Images [n, h, w, 3] of the spec's type and size, preprocessed. features(): what the backbone gives.
   // logits(): before the last softmax (what the head gives when it has no Dense layer, the features when

@@ -18,12 +18,13 @@ BatchNormalization::BatchNormalization(Initializer& init, std::string name, std:
 Tensor BatchNormalization::forward(const Context& ctx, const Tensor& x, Activation activation) const {
   const Tensor &gamma = parameters_[0].value, &beta = parameters_[1].value;
   const Tensor &moving_mean = parameters_[2].value, &moving_variance = parameters_[3].value;
-  if (!(ctx.training() && batch_statistics_)) {
+  if (!measuring_ && !(ctx.training() && batch_statistics_)) {
     return ops::batch_norm_inference(ctx, x, gamma, beta, moving_mean, moving_variance, epsilon_, activation);
   }
   const ops::BatchNormResult result = ops::batch_norm_training(ctx, x, gamma, beta, epsilon_, activation);
-  ops::moving_average(ctx, moving_mean, result.mean, momentum_);
-  ops::moving_average(ctx, moving_variance, result.variance, momentum_);
+  const double momentum = measuring_ ? 0 : momentum_;
+  ops::moving_average(ctx, moving_mean, result.mean, momentum);
+  ops::moving_average(ctx, moving_variance, result.variance, momentum);
   return result.y;
 }
 

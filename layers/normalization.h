@@ -23,12 +23,16 @@ class BatchNormalization : public Layer {
   bool uses_batch_statistics() const { return batch_statistics_; }
   void set_batch_statistics(bool batch_statistics) { batch_statistics_ = batch_statistics; }
 
+  // While measuring, also outside of training, forward() normalises with the batch's statistics and leaves
+  // them as the moving ones.
+  void set_measuring(bool measuring) { measuring_ = measuring; }
+
   double epsilon() const { return epsilon_; }
   double momentum() const { return momentum_; }
 
  private:
   double epsilon_, momentum_;
-  bool batch_statistics_ = true;
+  bool batch_statistics_ = true, measuring_ = false;
 };
 
 }  // namespace pila

@@ -70,10 +70,13 @@ MobileNetV2::MobileNetV2(Initializer& init, const ModelSpec& spec)
       conv_1_bn_(init, "Conv_1_bn", last_channels_, kEpsilon, kMomentum),
       out_relu_("out_relu", Activation::relu6) {
   layers_ = {&input_, &conv1_, &bn_conv1_, &conv1_relu_};
+  block_begins_ = {0};
   for (InvertedResidual& block : blocks_) {
+    block_begins_.push_back(layers_.size());
     const std::vector<Layer*> of_block = block.layers();
     layers_.insert(layers_.end(), of_block.begin(), of_block.end());
   }
+  block_begins_.push_back(layers_.size());
   layers_.insert(layers_.end(), {&conv_1_, &conv_1_bn_, &out_relu_});
 }
 

@@ -16,6 +16,7 @@ class MobileNetV2 : public Backbone {
   MobileNetV2(Initializer& init, const ModelSpec& spec);
 
   std::span<Layer* const> layers() const override { return layers_; }
+  std::span<const std::size_t> blocks() const override { return block_begins_; }
   std::int64_t channels() const override { return last_channels_; }
   Tensor forward(const Context& ctx, const Tensor& images, const Observer& observe) const override;
 
@@ -30,6 +31,7 @@ class MobileNetV2 : public Backbone {
   BatchNormalization conv_1_bn_;
   ActivationLayer out_relu_;
   std::vector<Layer*> layers_;
+  std::vector<std::size_t> block_begins_;
 };
 
 }  // namespace pila
