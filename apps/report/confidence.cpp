@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numbers>
 
 #include "engine/core/error.h"
@@ -12,19 +11,28 @@ namespace {
 
 constexpr double kLeastTemperature = 0.05, kMostTemperature = 20;
 
-// -log of the posterior of T = exp(log_t). The prior is log2 T ~ N(0, 1): a factor of two either way is
-// usual. It weighs as much as a fraction of a picture that was got wrong, so hundreds of pictures overrule
-// it; without it, a few that are all right would ask for a temperature of zero.
-double negative_log_posterior(const Predictions& predictions, double log_t) {
-  const double temperature = std::exp(log_t);
-  const double deviations = log_t / std::numbers::ln2;
-  double sum = deviations * deviations / 2;
+// -log of the labels' likelihood, and of one picture more whose label may be any: Laplace's rule of
+// succession. Twenty pictures that are all right then ask for probabilities around 20 / 21, however far apart
+// their logits are; by themselves they would ask for a temperature of zero. Hundreds of pictures overrule it.
+double negative_log_posterior(const Predictions& predictions, double temperature) {
+  double sum = 0, prior = 0, count = 0;
   for (std::int64_t i = 0; i < predictions.images(); ++i) {
     const std::int32_t label = predictions.labels[static_cast<std::size_t>(i)];
     if (label == kUnknownLabel) continue;
-    sum += cross_entropy(predictions.logits_of(i), label, temperature);
+    const auto logits = predictions.logits_of(i);
+    const double largest = *std::max_element(logits.begin(), logits.end());
+    double exponentials = 0, total = 0;
+    for (const float logit : logits) {
+      const double scaled = (static_cast<double>(logit) - largest) / temperature;
+      exponentials += std::exp(scaled);
+      total += scaled;
+    }
+    const double log_sum = std::log(exponentials);
+    sum += log_sum - (static_cast<double>(logits[static_cast<std::size_t>(label)]) - largest) / temperature;
+    prior += log_sum - total / static_cast<double>(logits.size());
+    count += 1;
   }
-  return sum;
+  return sum + prior / count;
 }
 
 // The place of f's least value in [low, high], by golden sections.
@@ -51,20 +59,13 @@ double minimise(const F& f, double low, double high) {
 
 double fit_temperature(const Predictions& validation) {
   validation.check();
-  const auto f = [&](double log_t) { return negative_log_posterior(validation, log_t); };
-  // The likelihood is convex in 1 / T, the prior in log T; their sum may have two valleys.
-  constexpr int kCells = 48;
-  const double low = std::log(kLeastTemperature), high = std::log(kMostTemperature);
-  const auto at = [&](int i) { return low + (high - low) * i / kCells; };
-  int best = 0;
-  double least = std::numeric_limits<double>::infinity();
-  for (int i = 0; i <= kCells; ++i) {
-    if (const double value = f(at(i)); value < least) {
-      least = value;
-      best = i;
-    }
+  if (std::all_of(validation.labels.begin(), validation.labels.end(),
+                  [](std::int32_t label) { return label == kUnknownLabel; })) {
+    return 1;
   }
-  return std::exp(minimise(f, at(std::max(best - 1, 0)), at(std::min(best + 1, kCells))));
+  // Convex in 1 / T, so there is one valley in log T too.
+  return std::exp(minimise([&](double log_t) { return negative_log_posterior(validation, std::exp(log_t)); },
+                           std::log(kLeastTemperature), std::log(kMostTemperature)));
 }
 
 double choose_threshold(std::vector<double> values, double keep) {

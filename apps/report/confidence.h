@@ -51,8 +51,9 @@ struct Confidence {
   bool operator==(const Confidence&) const = default;
 };
 
-// The temperature that makes the labelled predictions most likely, between 0.05 and 20, with a weak prior
-// that holds it near 1 where there are few pictures or no mistakes.
+// The temperature, between 0.05 and 20, that makes the labelled predictions most likely, with one more
+// picture of no certain label among them: few pictures that are all right do not make it sure of itself. 1
+// for none.
 double fit_temperature(const Predictions& validation);
 
 // The score of every picture. Throws UsageError when it needs features and there are none.
