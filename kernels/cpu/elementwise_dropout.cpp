@@ -9,6 +9,7 @@
 
 #include "kernels/args/elementwise.h"
 #include "kernels/cpu/simd.h"
+#include "kernels/cpu/simd_random.h"
 
 #ifndef PILA_KERNELS_CPU_DROPOUT_KEY_
 #define PILA_KERNELS_CPU_DROPOUT_KEY_
@@ -29,44 +30,6 @@ struct DropoutKey {
 HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
 
-using WordTag = hn::RebindToUnsigned<FloatTag>;
-using WordVector = hn::Vec<WordTag>;
-
-// Both halves of the 64-bit products of 32-bit words.
-HWY_INLINE void multiply_words(WordVector a, WordVector b, WordVector& high, WordVector& low) {
-  const WordTag d;
-  const hn::RepartitionToWide<WordTag> wide;
-  const auto even = hn::MulEven(a, b);
-  const auto odd = hn::MulEven(hn::BitCast(d, hn::ShiftRight<32>(hn::BitCast(wide, a))), b);
-  high = hn::OddEven(hn::BitCast(d, odd), hn::BitCast(d, hn::ShiftRight<32>(even)));
-  low = hn::OddEven(hn::BitCast(d, hn::ShiftLeft<32>(odd)), hn::BitCast(d, even));
-}
-
-// random_block() of kernels/random.h for as many blocks as there are lanes.
-HWY_INLINE void random_blocks(const DropoutKey& key, WordVector blocks, WordVector words[4]) {
-  const WordTag d;
-  const auto multiplier0 = hn::Set(d, 0xD2511F53u), multiplier1 = hn::Set(d, 0xCD9E8D57u);
-  WordVector word0 = blocks, word1 = hn::Set(d, key.place);
-  WordVector word2 = hn::Set(d, static_cast<std::uint32_t>(key.step));
-  WordVector word3 = hn::Set(d, static_cast<std::uint32_t>(key.step >> 32));
-  auto key0 = static_cast<std::uint32_t>(key.seed), key1 = static_cast<std::uint32_t>(key.seed >> 32);
-  for (int round = 0; round < 10; ++round) {
-    WordVector high0, low0, high1, low1;
-    multiply_words(word0, multiplier0, high0, low0);
-    multiply_words(word2, multiplier1, high1, low1);
-    word0 = hn::Xor(hn::Xor(high1, word1), hn::Set(d, key0));
-    word2 = hn::Xor(hn::Xor(high0, word3), hn::Set(d, key1));
-    word1 = low1;
-    word3 = low0;
-    key0 += 0x9E3779B9u;
-    key1 += 0xBB67AE85u;
-  }
-  words[0] = word0;
-  words[1] = word1;
-  words[2] = word2;
-  words[3] = word3;
-}
-
 // Transposes the 4x4 words in each 128 bits: vector j gets the four words of the lanes that are j modulo 4.
 HWY_INLINE void transpose_words(WordVector words[4]) {
   const WordTag d;
@@ -85,7 +48,6 @@ HWY_INLINE void transpose_words(WordVector words[4]) {
 void drop_elements(const DropoutKey& key, const float* x, float* y, std::int64_t begin, std::int64_t end) {
   const FloatTag d;
   const WordTag words_tag;
-  const hn::RebindToSigned<FloatTag> signed_tag;
   constexpr std::size_t lanes = kFloatLanes;
   // Lane 4 k + j draws block j * lanes / 4 + k, so that the transposed words come in the elements' order.
   HWY_ALIGN std::uint32_t offsets[lanes];
@@ -94,25 +56,20 @@ void drop_elements(const DropoutKey& key, const float* x, float* y, std::int64_t
   }
   const auto lane_blocks = hn::Load(words_tag, offsets);
   const auto scale = hn::Set(d, key.scale);
-  const auto last_dropped = hn::Set(signed_tag, key.threshold - 1);
-  const auto keep = [&](WordVector words, FloatVector values) HWY_ATTR {
-    const auto draws = hn::BitCast(signed_tag, hn::ShiftRight<8>(words));
-    return hn::IfThenElseZero(hn::RebindMask(d, hn::Gt(draws, last_dropped)), hn::Mul(values, scale));
-  };
   while (begin < end) {
     WordVector words[4];
     const auto first_block = hn::Set(words_tag, static_cast<std::uint32_t>(begin / 4));
-    random_blocks(key, hn::Add(first_block, lane_blocks), words);
+    random_blocks({key.seed, key.step, key.place}, hn::Add(first_block, lane_blocks), words);
     transpose_words(words);
     const auto rest = static_cast<std::size_t>(end - begin);
     for (std::size_t j = 0; j < 4; ++j) {
       const float* from = x + begin + j * lanes;
       float* to = y + begin + j * lanes;
       if (rest >= (j + 1) * lanes) {
-        hn::StoreU(keep(words[j], hn::LoadU(d, from)), d, to);
+        hn::StoreU(keep(words[j], key.threshold, scale, hn::LoadU(d, from)), d, to);
       } else if (rest > j * lanes) {
         const std::size_t count = rest - j * lanes;
-        store_partial(keep(words[j], load_partial(d, from, count)), d, to, count);
+        store_partial(keep(words[j], key.threshold, scale, load_partial(d, from, count)), d, to, count);
       }
     }
     begin += static_cast<std::int64_t>(4 * lanes);

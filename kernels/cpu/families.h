@@ -16,6 +16,7 @@ void add_cast_kernels(KernelTable& table);
 void add_reduce_kernels(KernelTable& table);
 void add_pool_kernels(KernelTable& table);
 void add_loss_kernels(KernelTable& table);
+void add_augment_kernels(KernelTable& table);
 void add_image_kernels(KernelTable& table);
 void add_resize_kernels(KernelTable& table);
 void add_optimizer_kernels(KernelTable& table);

@@ -27,6 +27,7 @@ const KernelTable& table() {
     add_reduce_kernels(table);
     add_pool_kernels(table);
     add_loss_kernels(table);
+    add_augment_kernels(table);
     add_image_kernels(table);
     add_resize_kernels(table);
     add_optimizer_kernels(table);

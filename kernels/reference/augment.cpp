@@ -27,7 +27,7 @@ struct Neighbours {
 Neighbours neighbours_of(double position, std::int64_t size, FillMode fill) {
   const auto extent = static_cast<double>(size);
   if (fill == FillMode::reflect) {
-    position -= 2 * extent * std::floor(position / (2 * extent));  // the mirrored picture repeats itself
+    position = std::fmod(position, 2 * extent);  // the picture and its mirror image repeat themselves
   } else {
     position = std::clamp(position, -1.0, extent);
   }
@@ -35,7 +35,7 @@ Neighbours neighbours_of(double position, std::int64_t size, FillMode fill) {
   const auto pixel = [&](std::int64_t i) -> std::int64_t {
     switch (fill) {
       case FillMode::reflect:
-        i = (i + 2 * size) % (2 * size);
+        i = (i + 2 * size) % (2 * size);  // from -2 * size on
         return i < size ? i : 2 * size - 1 - i;
       case FillMode::constant:
         return i >= 0 && i < size ? i : -1;

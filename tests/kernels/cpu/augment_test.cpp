@@ -1,0 +1,215 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/kernels/cpu/against_reference.h"
+
+namespace pila::test {
+namespace {
+
+using namespace kernels;
+
+constexpr const char* kAugment = "augment_f32";
+
+struct Sizes {
+  std::int64_t batch, in_h, in_w, out_h, out_w;
+};
+
+Augment augment_args(const Sizes& sizes, const GuardedBuffer<std::uint8_t>& x,
+                     const std::vector<AugmentPicture>& pictures) {
+  Augment args;
+  args.batch = sizes.batch;
+  args.in_h = sizes.in_h;
+  args.in_w = sizes.in_w;
+  args.out_h = sizes.out_h;
+  args.out_w = sizes.out_w;
+  args.x = x.data();
+  args.pictures = pictures.data();
+  return args;
+}
+
+GuardedBuffer<std::uint8_t> pixels_of(const Sizes& sizes) {
+  const auto count = static_cast<std::size_t>(sizes.batch * sizes.in_h * sizes.in_w * 3);
+  return GuardedBuffer<std::uint8_t>(integer_data<std::uint8_t>(count, 7, 0, 255));
+}
+
+std::size_t outputs(const Augment& args) {
+  return static_cast<std::size_t>(args.batch * args.out_h * args.out_w * 3);
+}
+
+// Turned by 0.3 and enlarged by a tenth about the centre, stretched to the output, then moved.
+AugmentPicture turned(const Sizes& sizes, float move = 0) {
+  AugmentPicture picture;
+  const auto from_h = static_cast<float>(sizes.in_h), from_w = static_cast<float>(sizes.in_w);
+  const auto to_h = static_cast<float>(sizes.out_h), to_w = static_cast<float>(sizes.out_w);
+  const float cosine = 0.9f * std::cos(0.3f), sine = 0.9f * std::sin(0.3f);
+  const float entries[] = {cosine * from_w / to_w, -sine * from_w / to_w,  0.1f * from_w + move,
+                           sine * from_h / to_h,   cosine * from_h / to_h, -0.1f * from_h + move};
+  std::copy(std::begin(entries), std::end(entries), picture.warp);
+  return picture;
+}
+
+AugmentPicture everything(const Sizes& sizes) {
+  AugmentPicture picture = turned(sizes);
+  picture.hue = -0.13f;
+  picture.saturation = 1.4f;
+  picture.contrast = 1.3f;
+  picture.brightness = -20;
+  picture.erase_top = static_cast<std::int32_t>(sizes.out_h / 4);
+  picture.erase_bottom = static_cast<std::int32_t>(sizes.out_h / 2);
+  picture.erase_left = static_cast<std::int32_t>(sizes.out_w / 5);
+  picture.erase_right = static_cast<std::int32_t>(sizes.out_w - 1);
+  for (int c = 0; c < 3; ++c) picture.erase_colour[c] = 40.0f * static_cast<float>(c + 1);
+  picture.key[0] = 0xDEADBEEFu;
+  picture.key[1] = 0x12345678u;
+  return picture;
+}
+
+// How far float32 may lead away on 0..255. A position is good to a few units in the last place of the largest
+// coordinate (noise changes by up to 255 from one pixel to the next, along both axes); colours are blended
+// and moved in a dozen roundings of numbers up to 255, multiplied by contrast and saturation.
+double tolerance(const Sizes& sizes, const AugmentPicture& picture, float dropout = 0) {
+  const auto extent = static_cast<double>(std::max({sizes.in_h, sizes.in_w, sizes.out_h, sizes.out_w}));
+  const float gain = std::max(1.0f, picture.contrast) * std::max(1.0f, picture.saturation) / (1 - dropout);
+  return 255 * 1.2e-7 * (2 * 4 * extent + 40) * static_cast<double>(gain);
+}
+
+void expect_same(const Sizes& sizes, const AugmentPicture& picture, FillMode fill = FillMode::reflect,
+                 float dropout = 0) {
+  SCOPED_TRACE(testing::Message() << sizes.batch << " of " << sizes.in_h << " x " << sizes.in_w << " to "
+                                  << sizes.out_h << " x " << sizes.out_w << ", fill "
+                                  << static_cast<int>(fill));
+  const auto x = pixels_of(sizes);
+  const std::vector<AugmentPicture> pictures(static_cast<std::size_t>(sizes.batch), picture);
+  Augment args = augment_args(sizes, x, pictures);
+  args.fill = fill;
+  args.dropout = dropout;
+  EXPECT_TRUE(close_each(run_fast<float>(args, kAugment, &Augment::y, outputs(args)),
+                         run_reference<float>(args, &Augment::y, outputs(args)),
+                         tolerance(sizes, picture, dropout)));
+}
+
+const Sizes kSizes[] = {{1, 1, 2, 1, 1},  {2, 2, 1, 3, 2},    {1, 1, 3, 5, 7},      {3, 9, 7, 8, 15},
+                        {2, 6, 5, 4, 16}, {2, 13, 11, 3, 17}, {1, 40, 29, 31, 33},  {0, 8, 8, 4, 4},
+                        {1, 8, 8, 0, 4},  {4, 60, 80, 64, 1}, {2, 100, 75, 96, 96}, {1, 7, 300, 5, 47}};
+
+TEST(CpuAugment, NothingIsACopy) {
+  for (const Sizes& size : kSizes) {
+    Sizes sizes = size;
+    sizes.out_h = sizes.in_h;
+    sizes.out_w = sizes.in_w;
+    const auto x = pixels_of(sizes);
+    const std::vector<AugmentPicture> pictures(static_cast<std::size_t>(sizes.batch));
+    for (const FillMode fill : {FillMode::reflect, FillMode::constant, FillMode::nearest}) {
+      Augment args = augment_args(sizes, x, pictures);
+      args.fill = fill;
+      EXPECT_TRUE(same_bits(run_fast<float>(args, kAugment, &Augment::y, outputs(args)),
+                            std::vector<float>(x.begin(), x.end())));
+    }
+  }
+}
+
+TEST(CpuAugment, WarpsAtAllSizesAndEdges) {
+  for (const Sizes& sizes : kSizes) {
+    for (const FillMode fill : {FillMode::reflect, FillMode::constant, FillMode::nearest}) {
+      expect_same(sizes, turned(sizes), fill);
+    }
+  }
+}
+
+TEST(CpuAugment, DoesEverythingAtOnce) {
+  for (const Sizes& sizes : kSizes) {
+    expect_same(sizes, everything(sizes), FillMode::reflect, 0.2f);
+    AugmentPicture one_pass = everything(sizes);
+    one_pass.contrast = 1;
+    expect_same(sizes, one_pass, FillMode::reflect, 0.2f);
+  }
+}
+
+TEST(CpuAugment, ReadsNothingBeyondThePicture) {
+  const Sizes sizes = {1, 6, 5, 9, 20};
+  for (const float move : {-1e30f, -1e9f, -1000.5f, -11.0f, -6.0f, -5.0f, -1.0f, -0.5f, 0.5f, 1.0f, 5.0f,
+                           6.0f, 11.0f, 1000.5f, 1e9f, 1e30f}) {
+    const auto x = pixels_of(sizes);
+    const std::vector<AugmentPicture> pictures = {turned(sizes, move)};
+    for (const FillMode fill : {FillMode::reflect, FillMode::constant, FillMode::nearest}) {
+      Augment args = augment_args(sizes, x, pictures);
+      args.fill = fill;
+      const auto y = run_fast<float>(args, kAugment, &Augment::y, outputs(args));
+      for (const float value : y) {
+        ASSERT_GE(value, 0);
+        ASSERT_LE(value, 255.001f) << "moved by " << move;
+      }
+      // Farther out than float32 can tell pixels apart, only the fills that do not repeat are determined.
+      if (std::abs(move) < 2000 || fill != FillMode::reflect) {
+        EXPECT_TRUE(close_each(y, run_reference<float>(args, &Augment::y, y.size()),
+                               255 * 1.2e-7 * (8 * std::min(std::abs(move), 2000.0f) + 400)));
+      }
+    }
+  }
+}
+
+TEST(CpuAugment, ColoursOneByOne) {
+  const Sizes sizes = {2, 12, 10, 12, 19};
+  const auto with = [&](auto change) {
+    AugmentPicture picture = turned(sizes);
+    change(picture);
+    expect_same(sizes, picture);
+  };
+  for (const float value : {-0.5f, -0.01f, 0.01f, 0.34f, 0.5f, 1.0f}) {
+    with([&](AugmentPicture& picture) { picture.hue = value; });
+  }
+  for (const float value : {0.0f, 0.5f, 2.0f}) {
+    with([&](AugmentPicture& picture) { picture.saturation = value; });
+    with([&](AugmentPicture& picture) { picture.contrast = value; });
+  }
+  for (const float value : {-255.0f, -30.0f, 70.0f, 255.0f}) {
+    with([&](AugmentPicture& picture) { picture.brightness = value; });
+  }
+}
+
+TEST(CpuAugment, ScalesEachChannel) {
+  const Sizes sizes = {1, 8, 9, 8, 9};
+  const auto x = pixels_of(sizes);
+  const std::vector<AugmentPicture> pictures = {everything(sizes)};
+  Augment args = augment_args(sizes, x, pictures);
+  args.dropout = 0.5f;
+  for (int c = 0; c < 3; ++c) {
+    args.scale[c] = 1 / (127.5f + static_cast<float>(c));
+    args.offset[c] = -1 + 0.25f * static_cast<float>(c);
+  }
+  EXPECT_TRUE(close_each(run_fast<float>(args, kAugment, &Augment::y, outputs(args)),
+                         run_reference<float>(args, &Augment::y, outputs(args)),
+                         tolerance(sizes, pictures[0], args.dropout) / 127));
+}
+
+TEST(CpuAugment, LeavesASinglePixelToTheReference) {
+  const Sizes sizes = {2, 1, 1, 4, 4};
+  const auto x = pixels_of(sizes);
+  const std::vector<AugmentPicture> pictures(2, turned(sizes));
+  Augment args = augment_args(sizes, x, pictures);
+  EXPECT_STREQ(cpu::table().augment.select(args)->name, "reference");
+  args.in_w = 2;
+  EXPECT_STREQ(cpu::table().augment.select(args)->name, kAugment);
+}
+
+TEST(CpuMixReversed, RowsAndLengths) {
+  for (const std::int64_t rows : {1, 2, 3, 8}) {
+    for (const std::int64_t count : {1, 7, 16, 17, 1000, 40000}) {
+      SCOPED_TRACE(testing::Message() << rows << " x " << count);
+      const auto size = static_cast<std::size_t>(rows * count);
+      const GuardedBuffer<float> x(uniform_data<float>(size, 3));
+      MixReversed args;
+      args.rows = rows;
+      args.count = count;
+      args.weight = 0.3;
+      args.x = x.data();
+      // Three roundings of numbers below 1.
+      EXPECT_TRUE(close_each(run_fast<float>(args, "mix_reversed_f32", &MixReversed::y, size),
+                             run_reference<float>(args, &MixReversed::y, size), 2e-7));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pila::test
