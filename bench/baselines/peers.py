@@ -13,66 +13,9 @@ import numpy
 import torch
 from torch import nn
 
+from torch_mobilenet_v2 import MobileNetV2
+
 CLASSES = 1000
-
-
-def make_divisible(channels):
-    nearest = max(8, int(channels + 4) // 8 * 8)
-    return nearest + 8 if nearest < 0.9 * channels else nearest
-
-
-class SamePad(nn.Module):
-    """Keras pads at the bottom and right alone before a stride of 2 (even sizes)."""
-
-    def forward(self, x):
-        return nn.functional.pad(x, (0, 1, 0, 1))
-
-
-def convolution(inputs, outputs, kernel=1, stride=1, groups=1, activation=True):
-    layers = [SamePad()] if stride == 2 else []
-    layers.append(nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2 if stride == 1 else 0,
-                            groups=groups, bias=False))
-    layers.append(nn.BatchNorm2d(outputs, eps=1e-3, momentum=1e-3))  # Keras' momentum 0.999
-    if activation:
-        layers.append(nn.ReLU6(inplace=True))
-    return nn.Sequential(*layers)
-
-
-class InvertedResidual(nn.Module):
-    def __init__(self, inputs, outputs, expansion, stride):
-        super().__init__()
-        wide = inputs * expansion
-        layers = [convolution(inputs, wide)] if expansion > 1 else []
-        layers.append(convolution(wide, wide, kernel=3, stride=stride, groups=wide))
-        layers.append(convolution(wide, outputs, activation=False))
-        self.layers = nn.Sequential(*layers)
-        self.residual = inputs == outputs and stride == 1
-
-    def forward(self, x):
-        return x + self.layers(x) if self.residual else self.layers(x)
-
-
-class MobileNetV2(nn.Module):
-    """With Keras' shapes and padding."""
-
-    def __init__(self, width):
-        super().__init__()
-        stages = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2),
-                  (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
-        channels = make_divisible(32 * width)
-        layers = [convolution(3, channels, kernel=3, stride=2)]
-        for expansion, outputs, blocks, stride in stages:
-            outputs = make_divisible(int(outputs * width))
-            for i in range(blocks):
-                layers.append(InvertedResidual(channels, outputs, expansion, stride if i == 0 else 1))
-                channels = outputs
-        last = make_divisible(1280 * width) if width > 1 else 1280
-        layers.append(convolution(channels, last))
-        self.features = nn.Sequential(*layers)
-        self.top = nn.Linear(last, CLASSES)
-
-    def forward(self, x):
-        return self.top(self.features(x).mean((2, 3)))
 
 
 def read_inputs(options):
@@ -86,7 +29,7 @@ def read_inputs(options):
 
 def torch_work(options, images, labels):
     layout = torch.contiguous_format if "contiguous" in options.peer else torch.channels_last
-    model = MobileNetV2(options.width).to(memory_format=layout)
+    model = MobileNetV2(options.width, CLASSES).to(memory_format=layout)
     images = images.to(memory_format=layout)
     loss_of = nn.CrossEntropyLoss()
     if options.mode == "infer":
@@ -117,7 +60,7 @@ def onnx_work(options, images, labels):
 
     if options.mode != "infer":
         sys.exit("ONNX Runtime's package on PyPI does not train")
-    model = MobileNetV2(options.width).eval()
+    model = MobileNetV2(options.width, CLASSES).eval()
     graph = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter that needs no further package is called old
