@@ -97,6 +97,12 @@ WeightFile interpret_legacy(Hdf5Tree tree) {
   file.keras_version = scalar_attribute(attributes, "keras_version");
   file.model_config = scalar_attribute(tree.groups[""], "model_config");
   file.card = scalar_attribute(tree.groups[""], kCardAttribute);
+  const std::string own = std::string(kArraysGroup) + "/";
+  for (auto& [path, array] : tree.arrays) {
+    if (path.starts_with(own)) {
+      file.arrays[path.substr(own.size())] = std::move(array);
+    }
+  }
   std::set<std::string_view> seen;
   for (const std::string& group : *layer_names) {
     if (!seen.insert(group).second) {

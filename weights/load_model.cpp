@@ -9,11 +9,22 @@
 namespace pila {
 namespace {
 
+FloatArray floats_of(const Array& array) {
+  FloatArray result;
+  result.shape = array.shape;
+  std::visit([&](const auto& values) { result.values.assign(values.begin(), values.end()); }, array.values);
+  return result;
+}
+
 // From the best source that the file has.
 ModelDescription describe(const WeightFile& file) {
   if (!file.card.empty()) {
     try {
-      return parse_card(file.card);
+      ModelDescription description = parse_card(file.card);
+      for (const auto& [name, array] : file.arrays) {
+        description.arrays[name] = floats_of(array);
+      }
+      return description;
     } catch (const FileError& error) {
       throw FileError(file.file.string() + ": " + error.what());
     }

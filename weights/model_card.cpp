@@ -1,5 +1,7 @@
 #include "weights/model_card.h"
 
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "engine/core/error.h"
@@ -35,14 +37,36 @@ HeadLayerSpec head_layer(const Json& json) {
   return layer;
 }
 
+UnknownScore unknown_score(const Json& json) {
+  UnknownScore unknown;
+  unknown.kind = json.at("kind");
+  unknown.threshold = json.at("threshold");
+  unknown.parameters = json.value("parameters", unknown.parameters);
+  return unknown;
+}
+
+// JSON has no numbers that are not finite; a file's and a program's may be.
+bool is_usable(const ModelDescription& model) {
+  const auto finite = [](const auto& pair) { return std::isfinite(pair.second); };
+  return std::isfinite(model.temperature) && model.temperature > 0 && model.threshold >= 0 &&
+         model.threshold <= 1 && std::isfinite(model.unknown.threshold) &&
+         std::ranges::all_of(model.unknown.parameters, finite);
+}
+
+constexpr const char* kUsable =
+    "a temperature above 0, a threshold of 0 to 1, and finite numbers for unknown objects";
+
 }  // namespace
 
 std::string format_card(const ModelDescription& model) {
+  if (!is_usable(model)) {
+    throw UsageError(std::string("[model_card] expected ") + kUsable);
+  }
   Json head = Json::array();
   for (const HeadLayerSpec& layer : model.spec.head) {
     head.push_back(to_json(layer));
   }
-  const Json json = {
+  Json json = {
       {"format", kFormat},
       {"network", model.spec.network},
       {"width", model.spec.width},
@@ -50,16 +74,32 @@ std::string format_card(const ModelDescription& model) {
       {"head", head},
       {"preprocessing", {{"scale", model.preprocessing.scale}, {"offset", model.preprocessing.offset}}},
       {"classes", model.classes},
+      {"temperature", model.temperature},
+      {"threshold", model.threshold},
+      {"data_hash", model.data_hash},
+      {"program", model.program},
   };
-  return json.dump();
+  if (!model.unknown.kind.empty()) {
+    json["unknown"] = {{"kind", model.unknown.kind},
+                       {"threshold", model.unknown.threshold},
+                       {"parameters", model.unknown.parameters}};
+  }
+  try {
+    if (!model.recipe.empty()) {
+      json["recipe"] = Json::parse(model.recipe);
+    }
+    return json.dump();
+  } catch (const Json::exception& error) {
+    throw UsageError("[model_card] expected a recipe of JSON and names of UTF-8: " + in_quotes(error.what()));
+  }
 }
 
 ModelDescription parse_card(const std::string& text) {
   try {
     const Json json = Json::parse(text);
-    if (const int format = json.at("format"); format != kFormat) {
-      throw FileError("its card has format " + std::to_string(format) + ", expected " +
-                      std::to_string(kFormat));
+    if (const int format = json.at("format"); format > kFormat) {
+      throw FileError("made by a newer version of Pila: format " + std::to_string(format) +
+                      ", this program reads " + std::to_string(kFormat));
     }
     ModelDescription model;
     model.spec.network = json.at("network");
@@ -74,6 +114,19 @@ ModelDescription parse_card(const std::string& text) {
     model.preprocessing.scale = json.at("preprocessing").at("scale");
     model.preprocessing.offset = json.at("preprocessing").at("offset");
     model.classes = json.at("classes");
+    model.temperature = json.value("temperature", model.temperature);
+    model.threshold = json.value("threshold", model.threshold);
+    model.data_hash = json.value("data_hash", "");
+    model.program = json.value("program", "");
+    if (json.contains("unknown")) {
+      model.unknown = unknown_score(json["unknown"]);
+    }
+    if (json.contains("recipe")) {
+      model.recipe = json["recipe"].dump();
+    }
+    if (!is_usable(model)) {
+      throw FileError(std::string("its card is damaged: expected ") + kUsable);
+    }
     return model;
   } catch (const Json::exception& error) {
     throw FileError("its card is damaged: " + in_quotes(error.what()));

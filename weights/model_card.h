@@ -8,10 +8,14 @@
 namespace pila {
 
 // JSON on one line: {"format": 1, "network": "mobilenet_v2", "width": 0.35, "input": [224, 224], "head":
-// [...], "preprocessing": {"scale": [...], "offset": [...]}, "classes": [...]}.
+// [...], "preprocessing": {"scale": [...], "offset": [...]}, "classes": [...], "temperature": 1.3,
+// "threshold": 0.5, "unknown": {"kind": ..., "threshold": ..., "parameters": {...}}, "recipe": {...},
+// "data_hash": ..., "program": ...}. The description's arrays are not in it. Throws UsageError for what
+// parse_card() would refuse.
 std::string format_card(const ModelDescription& model);
 
-// The inverse. Throws FileError, without a file's name, for anything else; unknown keys are ignored.
+// The inverse; without arrays. Keys behind "classes" may be absent, unknown ones are ignored. Throws
+// FileError, without a file's name, for anything else, and for a format above 1.
 ModelDescription parse_card(const std::string& text);
 
 }  // namespace pila

@@ -1,7 +1,12 @@
 #include "weights/save_weights.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "engine/core/error.h"
 #include "weights/container.h"
+#include "weights/model_card.h"
+#include "weights/text.h"
 #include "weights/weight_file.h"
 
 namespace pila {
@@ -25,10 +30,7 @@ Array array_of(const Context& ctx, const Tensor& tensor) {
   return array;
 }
 
-}  // namespace
-
-void save_weights(const Context& ctx, const Model& model, const std::filesystem::path& file,
-                  const std::string& card) {
+Hdf5Tree tree_of(const Context& ctx, const Model& model, const std::string& card) {
   Hdf5Tree tree;
   TextAttribute layer_names;
   for (const Layer* layer : model.layers()) {
@@ -48,6 +50,48 @@ void save_weights(const Context& ctx, const Model& model, const std::filesystem:
   root["keras_version"] = TextAttribute::text("2.15.0");
   if (!card.empty()) {
     root[kCardAttribute] = TextAttribute::text(card);
+  }
+  return tree;
+}
+
+// Checks an array on its way into the file.
+Array checked(const std::string& name, const FloatArray& array) {
+  std::int64_t count = 1;
+  for (const std::int64_t extent : array.shape) {
+    count *= std::max<std::int64_t>(extent, 0);
+  }
+  if (name.empty() || name.find('/') != std::string::npos ||
+      count != static_cast<std::int64_t>(array.values.size()) ||
+      !std::ranges::all_of(array.values, [](float value) { return std::isfinite(value); })) {
+    throw UsageError("[save_model] expected an array of a name without '/' and of finite numbers that fill " +
+                     shape_text(array.shape) + ", got " + in_quotes(name) + " of " +
+                     std::to_string(array.values.size()));
+  }
+  Array result;
+  result.shape = array.shape;
+  result.values = array.values;
+  return result;
+}
+
+}  // namespace
+
+void save_weights(const Context& ctx, const Model& model, const std::filesystem::path& file,
+                  const std::string& card) {
+  write_container(file, tree_of(ctx, model, card));
+}
+
+void save_model(const Context& ctx, const Model& model, const ModelDescription& description,
+                const std::filesystem::path& file) {
+  if (const auto classes = static_cast<std::int64_t>(description.classes.size());
+      classes != 0 && classes != model.classes()) {
+    throw UsageError("[save_model] expected " + std::to_string(model.classes()) + " class names, got " +
+                     std::to_string(classes));
+  }
+  ModelDescription actual = description;
+  actual.spec = model.spec();
+  Hdf5Tree tree = tree_of(ctx, model, format_card(actual));
+  for (const auto& [name, array] : description.arrays) {
+    tree.arrays[std::string(kArraysGroup) + "/" + name] = checked(name, array);
   }
   write_container(file, tree);
 }

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "engine/core/error.h"
+#include "weights/byte_reader.h"
 
 namespace pila {
 namespace {
@@ -15,78 +16,48 @@ constexpr char kGroup = 'G', kAttribute = 'A', kFloats = 'F', kDoubles = 'D', kO
                kFailure = '!';
 constexpr std::uint64_t kMaxRank = 8;
 
-class Decoder {
- public:
-  explicit Decoder(std::span<const std::byte> bytes) : bytes_(bytes) {}
+char read_tag(ByteReader& in) { return static_cast<char>(in.take(1)[0]); }
 
-  bool at_end() const { return bytes_.empty(); }
-
-  std::span<const std::byte> take(std::uint64_t count) {
-    if (count > bytes_.size()) {
-      throw FileError("the data that was read from it ends too early");
-    }
-    const auto taken = bytes_.first(count);
-    bytes_ = bytes_.subspan(count);
-    return taken;
+std::vector<std::int64_t> read_shape(ByteReader& in) {
+  const std::uint64_t rank = in.number();
+  if (rank > kMaxRank) {
+    throw FileError("holds an array of rank " + std::to_string(rank));
   }
-
-  char tag() { return static_cast<char>(take(1)[0]); }
-
-  std::uint64_t number() {
-    std::uint64_t value;
-    std::memcpy(&value, take(sizeof value).data(), sizeof value);
-    return value;
+  std::vector<std::int64_t> shape(rank);
+  for (auto& extent : shape) {
+    extent = static_cast<std::int64_t>(in.number());
   }
+  return shape;
+}
 
-  std::string text() {
-    const auto bytes = take(number());
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-  }
-
-  std::vector<std::int64_t> shape() {
-    const std::uint64_t rank = number();
-    if (rank > kMaxRank) {
-      throw FileError("holds an array of rank " + std::to_string(rank));
-    }
-    std::vector<std::int64_t> shape(rank);
-    for (auto& extent : shape) {
-      extent = static_cast<std::int64_t>(number());
-    }
-    return shape;
-  }
-
-  template <class T>
-  std::vector<T> values(const std::vector<std::int64_t>& shape) {
-    std::uint64_t count = 1;
-    for (const std::int64_t extent : shape) {
-      if (extent < 0 || __builtin_mul_overflow(count, static_cast<std::uint64_t>(extent), &count)) {
-        throw FileError("holds an array of impossible shape");
-      }
-    }
-    std::uint64_t size;
-    if (__builtin_mul_overflow(count, sizeof(T), &size)) {
+template <class T>
+std::vector<T> read_values(ByteReader& in, const std::vector<std::int64_t>& shape) {
+  std::uint64_t count = 1;
+  for (const std::int64_t extent : shape) {
+    if (extent < 0 || __builtin_mul_overflow(count, static_cast<std::uint64_t>(extent), &count)) {
       throw FileError("holds an array of impossible shape");
     }
-    const auto bytes = take(size);
-    std::vector<T> values(count);
-    if (!bytes.empty()) {
-      std::memcpy(values.data(), bytes.data(), bytes.size());
-    }
-    return values;
   }
+  std::uint64_t size;
+  if (__builtin_mul_overflow(count, sizeof(T), &size)) {
+    throw FileError("holds an array of impossible shape");
+  }
+  const auto bytes = in.take(size);
+  std::vector<T> values(count);
+  if (!bytes.empty()) {
+    std::memcpy(values.data(), bytes.data(), bytes.size());
+  }
+  return values;
+}
 
- private:
-  std::span<const std::byte> bytes_;
-};
-
-void add_array(Hdf5Tree& tree, Decoder& in, char tag) {
+void add_array(Hdf5Tree& tree, ByteReader& in, char tag) {
   const std::string path = in.text();
   Array array;
-  array.shape = in.shape();
+  array.shape = read_shape(in);
   if (tag == kFloats) {
-    array.values = in.values<float>(array.shape);
+    array.values = read_values<float>(in, array.shape);
   } else if (tag == kDoubles) {
-    array.values = in.values<double>(array.shape);
+    array.values = read_values<double>(in, array.shape);
   } else {
     array.other_type = in.text();
   }
@@ -95,7 +66,7 @@ void add_array(Hdf5Tree& tree, Decoder& in, char tag) {
   }
 }
 
-void add_attribute(Hdf5Tree& tree, Decoder& in) {
+void add_attribute(Hdf5Tree& tree, ByteReader& in) {
   const std::string group = in.text();
   const std::string name = in.text();
   TextAttribute attribute;
@@ -176,13 +147,13 @@ void encode(const Hdf5Tree& tree, TreeEncoder& encoder) {
 }
 
 Hdf5Tree decode_tree(std::span<const std::byte> bytes) {
-  Decoder in(bytes);
+  ByteReader in(bytes);
   if (!std::ranges::equal(in.take(kHeader.size()), std::as_bytes(std::span(kHeader)))) {
     throw FileError("the data that was read from it is damaged");
   }
   Hdf5Tree tree;
   while (true) {
-    switch (const char tag = in.tag()) {
+    switch (const char tag = read_tag(in)) {
       case kGroup:
         tree.groups.try_emplace(in.text());
         break;

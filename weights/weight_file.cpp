@@ -12,6 +12,18 @@
 namespace pila {
 namespace {
 
+void check_finite(const std::string& what, const Array& array) {
+  std::visit(
+      [&](const auto& values) {
+        const auto bad = std::ranges::find_if(values, [](auto value) { return !std::isfinite(value); });
+        if (bad != values.end()) {
+          throw FileError(what + ": expected finite numbers, got " + (std::isnan(*bad) ? "NaN" : "infinity") +
+                          " at element " + std::to_string(bad - values.begin()));
+        }
+      },
+      array.values);
+}
+
 void check_weights(const WeightLayer& layer) {
   std::set<std::string_view> names;
   for (const Weight& weight : layer.weights) {
@@ -19,16 +31,17 @@ void check_weights(const WeightLayer& layer) {
     if (!names.insert(weight.name).second) {
       throw FileError(what + ": occurs twice");
     }
-    std::visit(
-        [&](const auto& values) {
-          const auto bad = std::ranges::find_if(values, [](auto value) { return !std::isfinite(value); });
-          if (bad != values.end()) {
-            throw FileError(what + ": expected finite numbers, got " +
-                            (std::isnan(*bad) ? "NaN" : "infinity") + " at element " +
-                            std::to_string(bad - values.begin()));
-          }
-        },
-        weight.array.values);
+    check_finite(what, weight.array);
+  }
+}
+
+void check_arrays(const WeightFile& file) {
+  for (const auto& [name, array] : file.arrays) {
+    const std::string what = "array " + in_quotes(name);
+    if (!array.other_type.empty()) {
+      throw FileError(what + ": expected floating-point numbers, got " + array.other_type);
+    }
+    check_finite(what, array);
   }
 }
 
@@ -81,6 +94,7 @@ WeightFile interpret(Hdf5Tree tree, const std::filesystem::path& file) {
         is_keras3(tree) ? interpret_keras3(std::move(tree)) : interpret_legacy(std::move(tree));
     result.file = file;
     check_layers(result);
+    check_arrays(result);
     return result;
   } catch (const FileError& error) {
     throw FileError(file.string() + ": " + error.what());

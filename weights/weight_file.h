@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,9 +38,10 @@ struct WeightFile {
   std::filesystem::path file;
   WeightLayout layout = WeightLayout::legacy;
   std::string keras_version;
-  std::string model_config;         // JSON; empty when the file holds weights alone
-  std::string card;                 // Pila's own description of the model, JSON; see model_card.h
-  std::vector<WeightLayer> layers;  // in the file's order
+  std::string model_config;             // JSON; empty when the file holds weights alone
+  std::string card;                     // Pila's own description of the model, JSON; see model_card.h
+  std::vector<WeightLayer> layers;      // in the file's order
+  std::map<std::string, Array> arrays;  // of Pila's own, by name; see ModelDescription
 
   // The layer whose path ends in `name` or, where there is none, whose group is `name`. Null when there is
   // none or more than one.
@@ -48,9 +50,11 @@ struct WeightFile {
 
 // The root attribute that holds a file's card.
 inline constexpr const char* kCardAttribute = "pila_card";
+// The group that holds its arrays, which no list of layers names.
+inline constexpr const char* kArraysGroup = "pila_arrays";
 
 // Throws FileError, the file's name first: what read_container() throws, not a Keras layout, a weight that is
-// listed and absent, two weights of one name, a weight that is not a finite number.
+// listed and absent, two weights of one name, a weight or array that is not of finite numbers.
 WeightFile read_weight_file(const std::filesystem::path& file);
 
 // The same from a tree; `file` is only named in messages.

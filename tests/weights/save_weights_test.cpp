@@ -92,7 +92,8 @@ TEST(SaveWeights, KeepsTheTypeOfTheModel) {
 
 TEST(Card, RefusesWhatItDidNotWrite) {
   EXPECT_THAT(file_error([] { parse_card("{"); }), HasSubstr("its card is damaged"));
-  EXPECT_THAT(file_error([] { parse_card(R"({"format": 2})"); }), HasSubstr("format 2, expected 1"));
+  EXPECT_THAT(file_error([] { parse_card(R"({"format": 2})"); }),
+              HasSubstr("made by a newer version of Pila: format 2, this program reads 1"));
   EXPECT_THAT(file_error([] { parse_card(R"({"format": 1, "network": 3})"); }),
               HasSubstr("its card is damaged"));
 }
