@@ -1,11 +1,10 @@
 #include "apps/data/near_duplicates.h"
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cmath>
+#include <cstdlib>
+#include <limits>
 #include <map>
-#include <numbers>
 #include <string>
 
 #include "engine/core/error.h"
@@ -13,71 +12,141 @@
 namespace pila {
 namespace {
 
-constexpr std::size_t kCells = 32;       // of the thumbnail, on a side
-constexpr std::size_t kFrequencies = 8;  // of its cosine transform, in each direction
+using Thumbnail = PerceptualHash::Thumbnail;
+constexpr std::int64_t kSide = PerceptualHash::kSide;
+constexpr std::int64_t kChannels = 3;
+constexpr double kNoise = 2;  // levels of brightness that mean nothing
 
-template <class T, std::size_t kSize>
-using Square = std::array<std::array<T, kSize>, kSize>;
+struct Box {
+  std::int64_t left, top, width, height;
+};
 
 // Calls use(cell, overlap) for the cells that the pixel at `place` of `size` falls into. Lengths are whole
-// numbers: a pixel is kCells long and a cell `size`.
+// numbers: a pixel is kSide long and a cell `size`.
 template <class Use>
 void for_cells(std::int64_t place, std::int64_t size, const Use& use) {
-  const auto cells = static_cast<std::int64_t>(kCells);
-  const std::int64_t begin = place * cells, end = begin + cells;
+  const std::int64_t begin = place * kSide, end = begin + kSide;
   for (std::int64_t cell = begin / size; cell * size < end; ++cell) {
-    const std::int64_t overlap = std::min(end, (cell + 1) * size) - std::max(begin, cell * size);
-    use(static_cast<std::size_t>(cell), static_cast<std::uint64_t>(overlap));
+    use(cell, std::min(end, (cell + 1) * size) - std::max(begin, cell * size));
   }
 }
 
-// Mean brightness, 0 to 255, by cell. The sums are exact, so that a mirrored picture's is mirrored.
-Square<double, kCells> thumbnail(const media::Image& image) {
-  Square<std::uint64_t, kCells> sums{};
-  const std::uint8_t* pixel = image.pixels.data();
-  for (std::int64_t y = 0; y < image.height; ++y) {
-    std::array<std::uint64_t, kCells> row{};
-    for (std::int64_t x = 0; x < image.width; ++x, pixel += 3) {
-      const std::uint64_t brightness = 299u * pixel[0] + 587u * pixel[1] + 114u * pixel[2];
-      for_cells(x, image.width,
-                [&](std::size_t cell, std::uint64_t overlap) { row[cell] += overlap * brightness; });
+// The mean colours of kSide x kSide cells. All sums are exact, so that a mirrored picture's are mirrored.
+Thumbnail thumbnail(const media::Image& image, const Box& box) {
+  std::array<std::int64_t, kSide * kSide * kChannels> sums{};
+  for (std::int64_t y = 0; y < box.height; ++y) {
+    std::array<std::int64_t, kSide * kChannels> row{};
+    const std::uint8_t* pixel = image.pixels.data() + ((box.top + y) * image.width + box.left) * kChannels;
+    for (std::int64_t x = 0; x < box.width; ++x, pixel += kChannels) {
+      for_cells(x, box.width, [&](std::int64_t cell, std::int64_t overlap) {
+        for (std::int64_t c = 0; c < kChannels; ++c) row[cell * kChannels + c] += overlap * pixel[c];
+      });
     }
-    for_cells(y, image.height, [&](std::size_t cell, std::uint64_t overlap) {
-      for (std::size_t i = 0; i < kCells; ++i) sums[cell][i] += overlap * row[i];
+    for_cells(y, box.height, [&](std::int64_t cell, std::int64_t overlap) {
+      for (std::size_t i = 0; i < row.size(); ++i) sums[cell * row.size() + i] += overlap * row[i];
     });
   }
-  const double scale = 1 / (1000.0 * static_cast<double>(image.width) * static_cast<double>(image.height));
-  Square<double, kCells> means;
-  for (std::size_t y = 0; y < kCells; ++y) {
-    for (std::size_t x = 0; x < kCells; ++x) means[y][x] = static_cast<double>(sums[y][x]) * scale;
+  Thumbnail result;
+  const std::int64_t area = box.width * box.height;
+  std::array<double, kChannels> sum{}, squares{};
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    result.pixels[i] = static_cast<std::uint8_t>((sums[i] + area / 2) / area);
+    sum[i % kChannels] += result.pixels[i];
+    squares[i % kChannels] += result.pixels[i] * result.pixels[i];
   }
-  return means;
+  constexpr double kCells = kSide * kSide;
+  double variance = 0;
+  for (std::size_t c = 0; c < kChannels; ++c) {
+    variance += squares[c] / kCells - sum[c] / kCells * (sum[c] / kCells);
+  }
+  result.variance = static_cast<float>(variance / kChannels);
+  return result;
 }
 
-// The lowest frequencies of the orthonormal cosine transform (DCT-II).
-Square<double, kFrequencies> spectrum(const Square<double, kCells>& pixels) {
-  static const auto kCosines = [] {
-    std::array<std::array<double, kCells>, kFrequencies> cosines;
-    for (std::size_t f = 0; f < kFrequencies; ++f) {
-      const double scale = std::sqrt((f == 0 ? 1.0 : 2.0) / kCells);
-      for (std::size_t i = 0; i < kCells; ++i) {
-        const double angle = std::numbers::pi * static_cast<double>(f * (2 * i + 1)) / (2 * kCells);
-        cosines[f][i] = scale * std::cos(angle);
-      }
+// What lies within the margin: the rows and columns in which more than one pixel in a hundred differs from
+// the colour of the upper left corner. The whole picture where that leaves next to nothing.
+Box without_margin(const media::Image& image) {
+  constexpr int kTolerance = 16;
+  constexpr std::int64_t kShare = 100, kLeast = 8;
+  std::vector<std::int64_t> rows(static_cast<std::size_t>(image.height));
+  std::vector<std::int64_t> columns(static_cast<std::size_t>(image.width));
+  const std::uint8_t* corner = image.pixels.data();
+  const std::uint8_t* pixel = corner;
+  for (auto& row : rows) {
+    for (auto& column : columns) {
+      const bool differs = std::abs(pixel[0] - corner[0]) > kTolerance ||
+                           std::abs(pixel[1] - corner[1]) > kTolerance ||
+                           std::abs(pixel[2] - corner[2]) > kTolerance;
+      row += differs;
+      column += differs;
+      pixel += kChannels;
     }
-    return cosines;
-  }();
-  Square<double, kFrequencies> result{};
-  for (std::size_t y = 0; y < kCells; ++y) {
-    std::array<double, kFrequencies> row{};
-    for (std::size_t f = 0; f < kFrequencies; ++f) {
-      for (std::size_t x = 0; x < kCells; ++x) row[f] += kCosines[f][x] * pixels[y][x];
-    }
-    for (std::size_t g = 0; g < kFrequencies; ++g) {
-      for (std::size_t f = 0; f < kFrequencies; ++f) result[g][f] += kCosines[g][y] * row[f];
+  }
+  const auto range = [](const std::vector<std::int64_t>& counts, std::int64_t across) {
+    const auto filled = [&](std::int64_t count) { return count * kShare > across; };
+    const auto first = std::find_if(counts.begin(), counts.end(), filled);
+    const auto last = std::find_if(counts.rbegin(), counts.rend(), filled);
+    return std::pair(first - counts.begin(), counts.rend() - last);
+  };
+  const auto [left, right] = range(columns, image.height);
+  const auto [top, bottom] = range(rows, image.width);
+  if (right - left < kLeast || bottom - top < kLeast) return {0, 0, image.width, image.height};
+  return {left, top, right - left, bottom - top};
+}
+
+Thumbnail mirrored(const Thumbnail& thumbnail) {
+  Thumbnail result = thumbnail;
+  for (std::int64_t y = 0; y < kSide; ++y) {
+    for (std::int64_t x = 0; x < kSide; ++x) {
+      const auto* from = thumbnail.pixels.data() + (y * kSide + kSide - 1 - x) * kChannels;
+      std::copy_n(from, kChannels, result.pixels.data() + (y * kSide + x) * kChannels);
     }
   }
   return result;
+}
+
+// The sum of squared differences at which two pictures have distance 1.
+double scale_of(double variance_a, double variance_b) {
+  return (variance_a + variance_b + kNoise * kNoise) * static_cast<double>(kSide * kSide * kChannels);
+}
+
+double distance(const Thumbnail& a, const Thumbnail& b) {
+  std::int32_t sum = 0;  // 3072 * 255^2 at most
+  for (std::size_t i = 0; i < a.pixels.size(); ++i) {
+    const std::int32_t difference = a.pixels[i] - b.pixels[i];
+    sum += difference * difference;
+  }
+  return std::sqrt(sum / scale_of(a.variance, b.variance));
+}
+
+// Sums over square blocks of cells. By the Cauchy-Schwarz inequality their squared differences, divided by
+// the block's cells, are never above those of the thumbnails themselves, and they are found a hundred times
+// as fast.
+struct Coarse {
+  static constexpr std::int64_t kBlock = 8, kBlocks = kSide / kBlock;
+  std::array<std::int32_t, kBlocks * kBlocks * kChannels> sums{};
+  bool flat;
+  double variance;
+
+  explicit Coarse(const Thumbnail& thumbnail)
+      : flat(thumbnail.variance < kNoise * kNoise), variance(thumbnail.variance) {
+    for (std::int64_t i = 0; i < kSide * kSide * kChannels; ++i) {
+      const std::int64_t c = i % kChannels, x = i / kChannels % kSide, y = i / kChannels / kSide;
+      sums[((y / kBlock) * kBlocks + x / kBlock) * kChannels + c] += thumbnail.pixels[i];
+    }
+  }
+};
+
+// Whether two pictures with texture may be at a distance of at most the root of `square`.
+bool may_be_within(const Coarse& a, const Coarse& b, double square) {
+  if (a.flat || b.flat) return false;
+  std::int32_t sum = 0;  // 48 * 2040^2 at most
+  for (std::size_t i = 0; i < a.sums.size(); ++i) {
+    // Rounded down, which keeps the bound a bound.
+    const std::int32_t difference = std::abs(a.sums[i] - b.sums[i]) / Coarse::kBlock;
+    sum += difference * difference;
+  }
+  return sum <= square * scale_of(a.variance, b.variance);
 }
 
 std::size_t root_of(std::vector<std::size_t>& parents, std::size_t i) {
@@ -88,27 +157,36 @@ std::size_t root_of(std::vector<std::size_t>& parents, std::size_t i) {
 }  // namespace
 
 PerceptualHash perceptual_hash(const media::Image& image) {
-  const auto frequencies = spectrum(thumbnail(image));
-  PerceptualHash hash;
-  double energy = 0;
-  for (std::size_t i = 1; i < kFrequencies * kFrequencies; ++i) {
-    const double value = frequencies[i / kFrequencies][i % kFrequencies];
-    energy += value * value;
-    hash.bits |= std::uint64_t{value > 0} << i;
-  }
-  // Of a thumbnail's cells, in steps of brightness.
-  constexpr double kLeastDeviation = 2;
-  hash.flat = energy < kLeastDeviation * kLeastDeviation * kCells * kCells;
-  return hash;
+  return {thumbnail(image, {0, 0, image.width, image.height}), thumbnail(image, without_margin(image))};
 }
 
-std::vector<DuplicatePair> find_near_duplicates(std::span<const PerceptualHash> hashes, int max_distance) {
+double perceptual_distance(const PerceptualHash& a, const PerceptualHash& b) {
+  return distance(a.whole, b.whole);
+}
+
+std::vector<DuplicatePair> find_near_duplicates(std::span<const PerceptualHash> hashes, double max_distance) {
+  std::vector<Coarse> whole, trimmed;
+  for (const auto& hash : hashes) {
+    whole.emplace_back(hash.whole);
+    trimmed.emplace_back(hash.trimmed);
+  }
+  const double square = max_distance * max_distance;
   std::vector<DuplicatePair> pairs;
   for (std::size_t a = 0; a < hashes.size(); ++a) {
-    if (hashes[a].flat) continue;
+    const Thumbnail mirror = mirrored(hashes[a].trimmed);
+    const Coarse coarse_mirror(mirror);
     for (std::size_t b = a + 1; b < hashes.size(); ++b) {
-      const int distance = std::popcount(hashes[a].bits ^ hashes[b].bits);
-      if (distance <= max_distance && !hashes[b].flat) pairs.push_back({a, b, distance});
+      double least = std::numeric_limits<double>::infinity();
+      if (may_be_within(whole[a], whole[b], square)) {
+        least = std::min(least, distance(hashes[a].whole, hashes[b].whole));
+      }
+      if (may_be_within(trimmed[a], trimmed[b], square)) {
+        least = std::min(least, distance(hashes[a].trimmed, hashes[b].trimmed));
+      }
+      if (may_be_within(coarse_mirror, trimmed[b], square)) {
+        least = std::min(least, distance(mirror, hashes[b].trimmed));
+      }
+      if (least <= max_distance) pairs.push_back({a, b, least});
     }
   }
   return pairs;
