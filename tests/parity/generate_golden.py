@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 import golden_ops
+import golden_optim
 from golden_file import GoldenFile, uniform, units
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
@@ -207,15 +208,17 @@ def layer_list():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=pathlib.Path)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(["ops", "layers", "statistics", *CASES]))
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(["ops", "optim", "layers", "statistics", *CASES]))
     arguments = parser.parse_args()
     keras.backend.set_floatx("float64")
-    wanted = arguments.cases or ["ops", "layers", "statistics", *CASES]
+    wanted = arguments.cases or ["ops", "optim", "layers", "statistics", *CASES]
     GOLDEN.mkdir(exist_ok=True)
     for case in wanted:
         keras.utils.clear_session()
         if case == "ops":
             golden_ops.write(GOLDEN / "ops.golden")
+        elif case == "optim":
+            golden_optim.write(GOLDEN / "optim.golden")
         elif case == "layers":
             layer_list()
         elif case == "statistics":
