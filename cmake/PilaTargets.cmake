@@ -20,6 +20,10 @@ endfunction()
 
 # Sums keep the order and rounding that the source says: equal bits everywhere.
 pila_cxx_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror -ffp-contract=off)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 12
+   AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  pila_cxx_options(-Wno-restrict)  # GCC 12 sees overlaps in std::string's operator+ (its bug 105651)
+endif()
 if(PILA_PORTABLE)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     pila_cxx_options(-march=x86-64-v2)
