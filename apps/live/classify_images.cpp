@@ -10,8 +10,8 @@
 #include "apps/core/progress.h"
 #include "apps/core/stopwatch.h"
 #include "apps/core/verdict.h"
+#include "apps/data/image_loader.h"
 #include "apps/live/classifier.h"
-#include "apps/live/image_loader.h"
 #include "apps/live/still_images.h"
 #include "engine/core/error.h"
 

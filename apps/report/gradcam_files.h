@@ -16,6 +16,7 @@ namespace pila {
 // cannot be read any more are left out. Earlier PNGs in the folder that this makes are replaced. Throws
 // FileError.
 void write_grad_cams(const std::filesystem::path& folder, const Context& ctx, const Model& model,
-                     const Preprocessing& preprocessing, const Predictions& predictions, int count);
+                     const Preprocessing& preprocessing, const Predictions& predictions, int count,
+                     double temperature = 1);
 
 }  // namespace pila

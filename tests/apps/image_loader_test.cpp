@@ -1,5 +1,5 @@
 // The loader's thread: order, errors in their place, an end at any time, and its silence about decoders.
-#include "apps/live/image_loader.h"
+#include "apps/data/image_loader.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
