@@ -21,30 +21,39 @@ struct Box {
   std::int64_t left, top, width, height;
 };
 
-// Calls use(cell, overlap) for the cells that the pixel at `place` of `size` falls into. Lengths are whole
-// numbers: a pixel is kSide long and a cell `size`.
-template <class Use>
-void for_cells(std::int64_t place, std::int64_t size, const Use& use) {
-  const std::int64_t begin = place * kSide, end = begin + kSide;
-  for (std::int64_t cell = begin / size; cell * size < end; ++cell) {
-    use(cell, std::min(end, (cell + 1) * size) - std::max(begin, cell * size));
+// The sums of `width` pixels over kSide cells of equal length. Lengths are whole numbers: a pixel is kSide
+// long and a cell `width`.
+std::array<std::int64_t, kSide * kChannels> cell_sums(const std::uint8_t* pixels, std::int64_t width) {
+  std::array<std::int64_t, kSide * kChannels> sums{};
+  for (std::int64_t cell = 0; cell < kSide; ++cell) {
+    const std::int64_t begin = cell * width, end = begin + width;
+    const std::int64_t first = begin / kSide, last = (end - 1) / kSide;
+    std::array<std::int64_t, kChannels> whole{};
+    for (std::int64_t x = first; x <= last; ++x) {
+      for (std::int64_t c = 0; c < kChannels; ++c) whole[c] += pixels[x * kChannels + c];
+    }
+    for (std::int64_t c = 0; c < kChannels; ++c) {
+      sums[cell * kChannels + c] = whole[c] * kSide -
+                                   (begin - first * kSide) * pixels[first * kChannels + c] -
+                                   ((last + 1) * kSide - end) * pixels[last * kChannels + c];
+    }
   }
+  return sums;
 }
 
 // The mean colours of kSide x kSide cells. All sums are exact, so that a mirrored picture's are mirrored.
 Thumbnail thumbnail(const media::Image& image, const Box& box) {
   std::array<std::int64_t, kSide * kSide * kChannels> sums{};
   for (std::int64_t y = 0; y < box.height; ++y) {
-    std::array<std::int64_t, kSide * kChannels> row{};
-    const std::uint8_t* pixel = image.pixels.data() + ((box.top + y) * image.width + box.left) * kChannels;
-    for (std::int64_t x = 0; x < box.width; ++x, pixel += kChannels) {
-      for_cells(x, box.width, [&](std::int64_t cell, std::int64_t overlap) {
-        for (std::int64_t c = 0; c < kChannels; ++c) row[cell * kChannels + c] += overlap * pixel[c];
-      });
-    }
-    for_cells(y, box.height, [&](std::int64_t cell, std::int64_t overlap) {
+    const auto row =
+        cell_sums(image.pixels.data() + ((box.top + y) * image.width + box.left) * kChannels, box.width);
+    // The cells that the row falls into, again in whole numbers.
+    const std::int64_t begin = y * kSide, end = begin + kSide;
+    for (std::int64_t cell = begin / box.height; cell * box.height < end; ++cell) {
+      const std::int64_t overlap =
+          std::min(end, (cell + 1) * box.height) - std::max(begin, cell * box.height);
       for (std::size_t i = 0; i < row.size(); ++i) sums[cell * row.size() + i] += overlap * row[i];
-    });
+    }
   }
   Thumbnail result;
   const std::int64_t area = box.width * box.height;

@@ -76,29 +76,46 @@ Image from_mat(const cv::Mat& pixels) {
   return {dense.cols, dense.rows, {dense.data, dense.data + dense.total() * dense.elemSize()}, {}};
 }
 
+bool complains(const std::string& chatter) { return chatter.find("Corrupt JPEG data") != std::string::npos; }
+
 // What the decoder said of damage that it worked around; colour profiles and the like are no one's concern.
 std::string damage_in(const std::string& chatter) {
-  const bool damaged = chatter.find("Corrupt JPEG data") != std::string::npos &&
-                       chatter.find("extraneous bytes before marker") == std::string::npos;
+  const bool damaged =
+      complains(chatter) && chatter.find("extraneous bytes before marker") == std::string::npos;
   return damaged ? "its data is damaged, parts of the picture may be wrong" : "";
+}
+
+struct Decoded {
+  cv::Mat pixels;  // empty when that failed
+  std::string chatter;
+};
+
+Decoded decode_quietly(Bytes bytes, int flags, StderrCapture::Company company) {
+  const cv::Mat file(1, static_cast<int>(bytes.size()), CV_8U, const_cast<std::uint8_t*>(bytes.data()));
+  Decoded decoded;
+  StderrCapture capture(company);
+  try {
+    decoded.pixels = cv::imdecode(file, flags);
+  } catch (const cv::Exception&) {
+    decoded.pixels.release();
+  }
+  decoded.chatter = capture.finish();
+  return decoded;
 }
 
 Image decode_with_opencv(Bytes bytes, const ImageHeader& header) {
   // OpenCV would turn pictures upright itself, but not in all formats and versions; and the alpha of a BMP
   // means nothing.
   const int flags = header.format == ImageFormat::bmp ? cv::IMREAD_COLOR : cv::IMREAD_UNCHANGED;
-  const cv::Mat file(1, static_cast<int>(bytes.size()), CV_8U, const_cast<std::uint8_t*>(bytes.data()));
-  cv::Mat pixels;
-  StderrCapture capture;
-  try {
-    pixels = cv::imdecode(file, flags);
-  } catch (const cv::Exception&) {
-    pixels.release();
+  Decoded decoded = decode_quietly(bytes, flags, StderrCapture::Company::shared);
+  if (complains(decoded.chatter)) {
+    // Several decoders may have spoken at once; whom it was about shows when this one decodes alone.
+    decoded = decode_quietly(bytes, flags, StderrCapture::Company::alone);
   }
-  const std::string chatter = capture.finish();
-  if (pixels.empty()) throw FileError("the decoder cannot read it: the file is damaged, or of a rare kind");
-  Image image = from_mat(upright(to_rgb(std::move(pixels)), header.orientation));
-  image.warning = damage_in(chatter);
+  if (decoded.pixels.empty())
+    throw FileError("the decoder cannot read it: the file is damaged, or of a rare kind");
+  Image image = from_mat(upright(to_rgb(std::move(decoded.pixels)), header.orientation));
+  image.warning = damage_in(decoded.chatter);
   return image;
 }
 
