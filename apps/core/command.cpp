@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <new>
 
+#include "engine/core/error.h"
+
 namespace pila {
 namespace {
 
@@ -47,6 +49,8 @@ int run_command(CLI::App& app, int argc, char** argv, const std::function<int()>
   }
   try {
     return work();
+  } catch (const UsageError& error) {
+    return report(app, error.what(), kMisused);
   } catch (const std::bad_alloc&) {
     return report(app, "not enough memory", kFailed);
   } catch (const std::exception& error) {

@@ -1,0 +1,26 @@
+// A whole fine-tuning: from a folder of photographs to a model, a report and pictures.
+#pragma once
+
+#include <filesystem>
+
+#include "apps/report/evaluation.h"
+#include "apps/training/options.h"
+#include "apps/training/repeat_summary.h"
+
+namespace pila {
+
+// Trains into a new folder. Returns what was measured on held-out images. Throws Error when interrupted, with
+// the command that goes on.
+Evaluation fine_tune(const FineTuneOptions& options, const std::filesystem::path& out);
+
+// Goes on with the run in the folder, to the bit as if it had not been interrupted. threads and cache_bytes
+// may differ from the run's. Throws FileError when its data or weights are no longer what they were.
+Evaluation resume_fine_tuning(const std::filesystem::path& run, int threads, std::size_t cache_bytes);
+
+// Fine-tunes `repeats` times, by the seeds options.seed, options.seed + 1, ... (each with a split of its own
+// unless options.split_from says which), into folders of `out`, with repeats.csv beside them. Repeats that
+// are complete there are not trained again.
+RepeatSummary repeat_fine_tuning(const FineTuneOptions& options, const std::filesystem::path& out,
+                                 int repeats);
+
+}  // namespace pila

@@ -1,0 +1,84 @@
+#include "apps/training/options.h"
+
+#include <nlohmann/json.hpp>
+
+#include "engine/core/error.h"
+
+namespace pila {
+namespace {
+
+using Json = nlohmann::json;
+
+template <class T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json();
+}
+
+template <class T>
+std::optional<T> optional_of(const Json& json) {
+  return json.is_null() ? std::nullopt : std::optional<T>(json.get<T>());
+}
+
+}  // namespace
+
+void check(const FineTuneOptions& options) {
+  const auto expect = [](bool good, const std::string& what) {
+    if (!good) throw UsageError("expected " + what);
+  };
+  expect(options.validation >= 0 && options.test >= 0 && options.validation + options.test < 1,
+         "shares for --validation and --test that leave something to train on");
+  expect(!options.folds || *options.folds >= 1, "--folds of 1 or more");
+  expect(!options.width || *options.width > 0, "a --width above 0");
+  expect(options.gradcam >= 0, "a number of pictures for --gradcam");
+  check(options.recipe);
+}
+
+std::string format_options(const FineTuneOptions& options) {
+  return Json{
+      {"data", options.data.string()},
+      {"exclude", options.exclude},
+      {"validation", options.validation},
+      {"test", options.test},
+      {"folds", or_null(options.folds)},
+      {"group_by", options.group_by},
+      {"group_duplicates", options.group_duplicates},
+      {"refit", or_null(options.refit)},
+      {"network", options.network},
+      {"weights", options.weights},
+      {"width", or_null(options.width)},
+      {"size", or_null(options.size)},
+      {"recipe", Json::parse(format_recipe(options.recipe))},
+      {"seed", options.seed},
+      {"split_seed", options.split_seed()},
+      {"gradcam", options.gradcam},
+  }
+      .dump(2);
+}
+
+FineTuneOptions parse_options(std::string_view text) {
+  try {
+    const Json json = Json::parse(text);
+    FineTuneOptions options;
+    options.data = json.at("data").get<std::string>();
+    json.at("exclude").get_to(options.exclude);
+    json.at("validation").get_to(options.validation);
+    json.at("test").get_to(options.test);
+    options.folds = optional_of<int>(json.at("folds"));
+    json.at("group_by").get_to(options.group_by);
+    json.at("group_duplicates").get_to(options.group_duplicates);
+    options.refit = optional_of<bool>(json.at("refit"));
+    json.at("network").get_to(options.network);
+    json.at("weights").get_to(options.weights);
+    options.width = optional_of<double>(json.at("width"));
+    options.size = optional_of<std::int64_t>(json.at("size"));
+    options.recipe = parse_recipe(json.at("recipe").dump());
+    json.at("seed").get_to(options.seed);
+    options.split_from = json.at("split_seed").get<std::uint64_t>();
+    json.at("gradcam").get_to(options.gradcam);
+    return options;
+  } catch (const Json::exception& error) {
+    throw FileError("its options are damaged: " + std::string(error.what()));
+  }
+}
+
+}  // namespace pila

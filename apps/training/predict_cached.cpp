@@ -1,0 +1,58 @@
+#include "apps/training/predict_cached.h"
+
+#include <algorithm>
+
+#include "apps/data/batch_loader.h"
+#include "apps/report/predict.h"
+#include "layers/fine_tuning.h"
+
+namespace pila {
+namespace {
+
+constexpr std::size_t kBatch = 32, kAhead = 2;
+
+std::vector<std::vector<std::size_t>> in_batches(std::span<const std::size_t> indices) {
+  std::vector<std::vector<std::size_t>> batches;
+  for (std::size_t i = 0; i < indices.size(); i += kBatch) {
+    const auto part = indices.subspan(i, std::min(kBatch, indices.size() - i));
+    batches.emplace_back(part.begin(), part.end());
+  }
+  return batches;
+}
+
+Tensor network_input(const Context& ctx, const Batch& batch, const ImageCache& cache,
+                     const Preprocessing& preprocessing) {
+  const auto count = static_cast<std::int64_t>(batch.images.size());
+  return preprocess(ctx, Tensor::from(ctx, {count, cache.height(), cache.width(), 3}, batch.pixels),
+                    preprocessing);
+}
+
+}  // namespace
+
+Predictions predict_cached(const Context& ctx, const Model& model, const Preprocessing& preprocessing,
+                           const TrainingImages& images, std::span<const std::size_t> indices, int threads) {
+  const Context inference = ctx.inference();
+  Predictions predictions;
+  predictions.classes.assign(images.classes.begin(), images.classes.end());
+  BatchLoader loader(*images.cache, in_batches(indices), threads, kAhead);
+  for (Batch batch; loader.next(batch);) {
+    append_outputs(inference, model, network_input(inference, batch, *images.cache, preprocessing),
+                   predictions);
+    for (const std::size_t image : batch.images) {
+      predictions.files.push_back(images.cache->files()[image].string());
+      predictions.labels.push_back(images.labels[image]);
+    }
+  }
+  return predictions;
+}
+
+void recalibrate_on(const Context& ctx, Model& model, const Preprocessing& preprocessing,
+                    const TrainingImages& images, std::span<const std::size_t> indices, int threads) {
+  BatchLoader loader(*images.cache, in_batches(indices), threads, kAhead);
+  recalibrate_batch_norm(ctx, model, [&] {
+    Batch batch;
+    return loader.next(batch) ? network_input(ctx, batch, *images.cache, preprocessing) : Tensor();
+  });
+}
+
+}  // namespace pila

@@ -1,0 +1,306 @@
+#include "apps/training/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "apps/data/batch_loader.h"
+#include "apps/report/evaluation.h"
+#include "apps/training/predict_cached.h"
+#include "engine/core/error.h"
+#include "engine/core/random.h"
+
+namespace pila {
+namespace {
+
+constexpr std::uint32_t kShufflePlace = 0x5FF1E;
+
+std::vector<Tensor> values_of(const Model& model) {
+  std::vector<Tensor> values;
+  for (const Layer* layer : model.layers()) {
+    for (const Parameter& parameter : layer->parameters()) values.push_back(parameter.value);
+  }
+  return values;
+}
+
+// A class's weight is such that all classes together weigh as much each, and images 1 on average.
+std::vector<float> balanced_weights(const TrainingImages& images, std::int64_t classes) {
+  std::vector<std::int64_t> counts(static_cast<std::size_t>(classes));
+  for (const std::size_t image : images.train) ++counts[static_cast<std::size_t>(images.labels[image])];
+  std::vector<float> weights;
+  for (const std::int64_t count : counts) {
+    weights.push_back(count == 0 ? 0.0f
+                                 : static_cast<float>(static_cast<double>(images.train.size()) /
+                                                      static_cast<double>(classes * count)));
+  }
+  return weights;
+}
+
+std::string numbered(const char* what, std::size_t number) { return what + std::to_string(number); }
+
+void put_all(const Context& ctx, Checkpoint& checkpoint, const char* what,
+             const std::vector<Tensor>& tensors) {
+  for (std::size_t i = 0; i < tensors.size(); ++i) checkpoint.put(ctx, numbered(what, i), tensors[i]);
+}
+
+void get_all(const Context& ctx, const Checkpoint& checkpoint, const char* what,
+             const std::vector<Tensor>& tensors) {
+  for (std::size_t i = 0; i < tensors.size(); ++i) checkpoint.get(ctx, numbered(what, i), tensors[i]);
+}
+
+}  // namespace
+
+Trainer::Trainer(const Context& ctx, Model& model, const Preprocessing& preprocessing, const Recipe& recipe,
+                 TrainingImages images, std::uint64_t seed, int loader_threads)
+    : ctx_(ctx),
+      model_(model),
+      preprocessing_(preprocessing),
+      recipe_(recipe),
+      images_(std::move(images)),
+      seed_(seed),
+      loader_threads_(loader_threads),
+      values_(values_of(model)) {
+  if (images_.train.empty()) throw UsageError("[trainer] expected images to train on, got none");
+  if (recipe_.monitor != Monitor::none && images_.validation.empty()) {
+    throw UsageError("[trainer] expected validation images for a recipe that watches them, got none");
+  }
+  begin_stage();
+}
+
+Trainer::~Trainer() = default;
+
+std::int64_t Trainer::batches_per_epoch() const {
+  const auto images = static_cast<std::int64_t>(images_.train.size());
+  return (images + recipe_.batch - 1) / recipe_.batch;
+}
+
+// All images once in a new order, in batches whose sizes differ by one at most: none is too small for the
+// statistics of batch normalisation.
+std::vector<std::vector<std::size_t>> Trainer::batches_of_epoch() const {
+  std::vector<std::size_t> order = images_.train;
+  Random random(seed_, at_.epochs, kShufflePlace);
+  for (std::size_t i = order.size(); i > 1; --i) {
+    std::swap(order[i - 1], order[random.below(static_cast<std::uint32_t>(i))]);
+  }
+  const auto count = static_cast<std::size_t>(batches_per_epoch());
+  std::vector<std::vector<std::size_t>> batches;
+  for (std::size_t b = 0; b < count; ++b) {
+    batches.emplace_back(order.begin() + static_cast<std::ptrdiff_t>(order.size() * b / count),
+                         order.begin() + static_cast<std::ptrdiff_t>(order.size() * (b + 1) / count));
+  }
+  return batches;
+}
+
+double Trainer::rate() const {
+  const std::int64_t batches = batches_per_epoch();
+  Schedule schedule;
+  schedule.kind = stage().schedule;
+  schedule.rate = stage().rate;
+  schedule.warmup_steps = std::llround(stage().warmup * static_cast<double>(batches));
+  schedule.decay_steps = std::max<std::int64_t>(1, stage().epochs * batches - schedule.warmup_steps);
+  schedule.final_fraction = stage().final_fraction;
+  return rate_at(schedule, at_.epoch * batches + at_.batch);
+}
+
+void Trainer::begin_stage() {
+  step_.reset();
+  best_.clear();
+  if (at_.stage == recipe_.stages.size()) return;
+  if (stage().trainable_last) {
+    train_last(model_, *stage().trainable_last);
+  } else {
+    model_.freeze_first(stage().freeze.value_or(0));
+  }
+  set_batch_statistics(model_, recipe_.norm == NormMode::batch);
+
+  StepOptions options;
+  options.preprocessing = preprocessing_;
+  options.augmentation = recipe_.augmentation;
+  options.adam.weight_decay = recipe_.weight_decay;
+  if (recipe_.clip_norm > 0) options.adam.clip_norm = recipe_.clip_norm;
+  options.learning.layer_decay = stage().layer_decay;
+  options.learning.decay_kernels_only = recipe_.decay_kernels_only;
+  options.average = recipe_.average;
+  options.label_smoothing = recipe_.label_smoothing;
+  if (recipe_.balanced) options.class_weights = balanced_weights(images_, model_.classes());
+  options.seed = seed_;
+  step_.emplace(ctx_, model_, std::move(options));
+  at_.best = std::numeric_limits<double>::infinity();
+}
+
+bool Trainer::run(const TrainerHooks& hooks) {
+  while (at_.stage < recipe_.stages.size()) {
+    if (!run_epoch(hooks)) {
+      hooks.save(true);
+      return false;
+    }
+    if (finish_epoch(hooks)) finish_stage();
+    hooks.save(at_.stage == recipe_.stages.size());
+  }
+  return true;
+}
+
+bool Trainer::run_epoch(const TrainerHooks& hooks) {
+  auto batches = batches_of_epoch();
+  batches.erase(batches.begin(), batches.begin() + at_.batch);
+  constexpr std::size_t kAhead = 4;
+  BatchLoader loader(*images_.cache, std::move(batches), loader_threads_, kAhead);
+  std::vector<std::int32_t> labels;
+  for (Batch batch; loader.next(batch);) {
+    labels.clear();
+    for (const std::size_t image : batch.images) labels.push_back(images_.labels[image]);
+    const TrainingStep::Result result =
+        step_->run(batch.pixels, images_.cache->height(), images_.cache->width(), labels, rate(), at_.step);
+    if (!result.finite) {
+      throw Error("the loss became infinite or not a number in epoch " + std::to_string(at_.epochs + 1) +
+                  "; try a lower learning rate (--stage lr=...), a limit on the gradient (--clip-norm 1), or "
+                  "images without damage");
+    }
+    const auto count = static_cast<std::int64_t>(labels.size());
+    at_.loss += result.loss * static_cast<double>(count);
+    at_.correct += result.correct;
+    at_.images += count;
+    ++at_.batch;
+    ++at_.step;
+    hooks.progress(count);
+    if (hooks.stop()) return at_.batch == batches_per_epoch();
+  }
+  return true;
+}
+
+// Looks at the validation images with the weights that the stage would end with now. True when the stage is
+// at its end.
+bool Trainer::finish_epoch(const TrainerHooks& hooks) {
+  const auto images = static_cast<double>(at_.images);
+  at_.batch = batches_per_epoch() - 1;  // the last step's rate
+  MetricRow row;
+  row.epoch = at_.epochs;
+  row.values = {{"loss", at_.loss / images},
+                {"accuracy", static_cast<double>(at_.correct) / images},
+                {"learning_rate", rate()},
+                {"stage", static_cast<double>(at_.stage + 1)}};
+  ++at_.epoch;
+  ++at_.epochs;
+  at_.batch = 0;
+  at_.loss = 0;
+  at_.correct = at_.images = 0;
+
+  if (!images_.validation.empty()) {
+    auto& average = step_->average();
+    if (average) average->swap(ctx_);
+    const Evaluation evaluation =
+        evaluate(predict_cached(ctx_, model_, preprocessing_, images_, images_.validation, loader_threads_));
+    row.values["val_loss"] = evaluation.loss;
+    row.values["val_accuracy"] = evaluation.accuracy;
+    if (recipe_.monitor != Monitor::none) {
+      const double value = recipe_.monitor == Monitor::loss ? evaluation.loss : -evaluation.accuracy;
+      ++at_.waited;
+      if (value < at_.best) {
+        at_.best = value;
+        at_.waited = 0;
+        keep_best();
+      }
+    }
+    if (average) average->swap(ctx_);
+  }
+  hooks.epoch(row);
+
+  if (at_.epoch == stage().epochs) return true;
+  if (stage().patience == 0 || at_.waited < stage().patience) return false;
+  const std::int64_t left = stage().epochs - at_.epoch;
+  hooks.note("No better epoch for " + std::to_string(at_.waited) + " epochs: the stage ends early");
+  hooks.progress(left * static_cast<std::int64_t>(images_.train.size()));
+  return true;
+}
+
+void Trainer::keep_best() {
+  if (best_.empty()) {
+    for (const Tensor& value : values_) best_.push_back(Tensor::empty(ctx_, value.spec()));
+  }
+  for (std::size_t i = 0; i < values_.size(); ++i) best_[i].assign(ctx_, values_[i]);
+}
+
+void Trainer::finish_stage() {
+  if (step_->average()) step_->average()->swap(ctx_);
+  for (std::size_t i = 0; i < best_.size(); ++i) values_[i].assign(ctx_, best_[i]);
+  ++at_.stage;
+  at_.epoch = 0;
+  at_.waited = 0;
+  if (at_.stage == recipe_.stages.size() && recipe_.norm == NormMode::recalibrate) {
+    recalibrate_on(ctx_, model_, preprocessing_, images_, images_.train, loader_threads_);
+  }
+  begin_stage();
+}
+
+void Trainer::save(Checkpoint& checkpoint) const {
+  put_all(ctx_, checkpoint, "value ", values_);
+  checkpoint.put_integer("stage", static_cast<std::int64_t>(at_.stage));
+  checkpoint.put_integer("epoch", at_.epoch);
+  checkpoint.put_integer("batch", at_.batch);
+  checkpoint.put_integer("step", at_.step);
+  checkpoint.put_integer("epochs", at_.epochs);
+  checkpoint.put_number("loss", at_.loss);
+  checkpoint.put_integer("correct", at_.correct);
+  checkpoint.put_integer("images", at_.images);
+  checkpoint.put_number("best", at_.best);
+  checkpoint.put_integer("waited", at_.waited);
+  checkpoint.put_integer("has best", !best_.empty());
+  put_all(ctx_, checkpoint, "best ", best_);
+  if (!step_) return;
+  const TrainingStep& step = *step_;
+  const Adam& adam = step.adam();
+  checkpoint.put_integer("adam steps", adam.steps());
+  put_all(ctx_, checkpoint, "adam first ", adam.first_moments());
+  put_all(ctx_, checkpoint, "adam second ", adam.second_moments());
+  if (const auto& average = step.average()) {
+    checkpoint.put_integer("average updates", average->updates());
+    put_all(ctx_, checkpoint, "average ", average->averages());
+  }
+}
+
+void Trainer::restore(const Checkpoint& checkpoint) {
+  at_.stage = static_cast<std::size_t>(checkpoint.integer("stage"));
+  if (at_.stage > recipe_.stages.size()) throw FileError("the checkpoint is of another recipe");
+  begin_stage();
+  at_.epoch = static_cast<int>(checkpoint.integer("epoch"));
+  at_.batch = checkpoint.integer("batch");
+  at_.step = checkpoint.integer("step");
+  at_.epochs = checkpoint.integer("epochs");
+  at_.loss = checkpoint.number("loss");
+  at_.correct = checkpoint.integer("correct");
+  at_.images = checkpoint.integer("images");
+  at_.best = checkpoint.number("best");
+  at_.waited = static_cast<int>(checkpoint.integer("waited"));
+  if (at_.batch < 0 || at_.batch >= batches_per_epoch() || at_.epoch < 0) {
+    throw FileError("the checkpoint is of another training");
+  }
+  get_all(ctx_, checkpoint, "value ", values_);
+  if (checkpoint.integer("has best") != 0) {
+    keep_best();
+    get_all(ctx_, checkpoint, "best ", best_);
+  }
+  if (!step_) return;
+  Adam& adam = step_->adam();
+  adam.restore_steps(ctx_, checkpoint.integer("adam steps"));
+  get_all(ctx_, checkpoint, "adam first ", adam.first_moments());
+  get_all(ctx_, checkpoint, "adam second ", adam.second_moments());
+  if (auto& average = step_->average()) {
+    average->restore_updates(checkpoint.integer("average updates"));
+    get_all(ctx_, checkpoint, "average ", average->averages());
+  }
+}
+
+std::int64_t Trainer::images_in(const Recipe& recipe, std::size_t images) {
+  std::int64_t epochs = 0;
+  for (const Stage& part : recipe.stages) epochs += part.epochs;
+  return epochs * static_cast<std::int64_t>(images);
+}
+
+std::int64_t Trainer::done_images() const {
+  std::int64_t epochs = at_.epoch;
+  for (std::size_t s = 0; s < at_.stage; ++s) epochs += recipe_.stages[s].epochs;
+  return epochs * static_cast<std::int64_t>(images_.train.size()) + at_.images;
+}
+
+}  // namespace pila

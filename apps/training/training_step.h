@@ -1,0 +1,58 @@
+// One step of training: from pixels to changed weights.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "engine/autograd/tape.h"
+#include "engine/optim/adam.h"
+#include "engine/optim/average.h"
+#include "layers/augmentation.h"
+#include "layers/fine_tuning.h"
+#include "layers/model.h"
+
+namespace pila {
+
+struct StepOptions {
+  Preprocessing preprocessing;
+  Augmentation augmentation;
+  AdamOptions adam;
+  LearningOptions learning;
+  double average = 0;  // momentum of the weights' exponential average; 0: none
+  double label_smoothing = 0;
+  std::vector<float> class_weights;  // one for each class, or empty
+  std::uint64_t seed = 0;
+};
+
+class TrainingStep {
+ public:
+  // For the parameters that are trainable now. The model must outlive this.
+  TrainingStep(const Context& ctx, Model& model, StepOptions options);
+
+  struct Result {
+    double loss = 0;           // mean over the batch
+    std::int64_t correct = 0;  // rightly classified, as augmented and before they were mixed with others
+    bool finite = true;        // false when a loss or gradient was not a number: nothing was changed
+  };
+  // pixels: uint8 [n, h, w, 3]. `step` counts all steps of a run: random numbers are keyed by it.
+  Result run(std::span<const std::uint8_t> pixels, std::int64_t height, std::int64_t width,
+             std::span<const std::int32_t> labels, double rate, std::int64_t step);
+
+  Adam& adam() { return adam_; }
+  const Adam& adam() const { return adam_; }
+  std::optional<ExponentialAverage>& average() { return average_; }
+  const std::optional<ExponentialAverage>& average() const { return average_; }
+
+ private:
+  Context ctx_;
+  Model& model_;
+  StepOptions options_;
+  std::vector<AdamParameter> parameters_;
+  Adam adam_;
+  std::optional<ExponentialAverage> average_;
+  Tensor class_weights_;
+};
+
+}  // namespace pila

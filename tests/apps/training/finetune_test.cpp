@@ -1,0 +1,228 @@
+// pila-finetune as its users run it: what it leaves behind, how it goes on, and how it ends on bad input.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "engine/core/context.h"
+#include "tests/apps/process.h"
+#include "tests/apps/training/coloured_shapes.h"
+#include "weights/checkpoint.h"
+#include "weights/load_model.h"
+
+namespace fs = std::filesystem;
+
+namespace pila {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using Arguments = std::vector<std::string>;
+
+class Finetune : public testing::Test {
+ protected:
+  Finetune() { test::draw_shapes(folder_.path() / "shapes", 3, 10); }
+
+  std::string at(const std::string& name) const { return (folder_.path() / name).string(); }
+  std::string text(const std::string& name) const { return test::read_text(at(name)); }
+  bool exists(const std::string& name) const { return fs::exists(at(name)); }
+
+  test::Finished run(const Arguments& arguments) const { return test::run_program(PILA_FINETUNE, arguments); }
+
+  // A run of seconds.
+  Arguments quick(const std::string& out, const Arguments& more = {}) const {
+    Arguments arguments = {
+        "--data",  at("shapes"), "--out",      at(out),     "--weights", "none",    "--width",
+        "0.35",    "--size",     "32",         "--batch",   "8",         "--stage", "epochs=2,lr=0.002",
+        "--folds", "1",          "--no-refit", "--gradcam", "2"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+
+  test::TemporaryFolder folder_;
+};
+
+TEST_F(Finetune, LeavesAModelAReportAndPictures) {
+  const test::Finished done = run(quick("run", {"--test", "0.2"}));
+  ASSERT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_THAT(done.out,
+              AllOf(HasSubstr("disc"), HasSubstr("ring"), HasSubstr("square"), HasSubstr("Precision")));
+  for (const char* name : {"model.h5", "last.ckpt", "metrics.csv", "report.json", "report.txt",
+                           "confusion.png", "curves.png", "augmented.png", "options.json", "split.json"}) {
+    EXPECT_TRUE(exists(std::string("run/") + name)) << name;
+  }
+  EXPECT_FALSE(fs::is_empty(at("run/gradcam")));
+  const auto report = nlohmann::json::parse(text("run/report.json"));
+  EXPECT_EQ(report.at("classes").size(), 3u);
+  EXPECT_EQ(report.at("classes").at("disc").at("images"), 2);  // a fifth of ten
+
+  const Context ctx(Device::cpu(1));
+  const LoadedModel model = load_model(ctx, at("run/model.h5"));
+  EXPECT_EQ(model.classes, (std::vector<std::string>{"disc", "ring", "square"}));
+  EXPECT_EQ(model.preprocessing.height, 32);
+  EXPECT_EQ(nlohmann::json::parse(model.recipe).at("width"), 0.35);
+  EXPECT_FALSE(model.data_hash.empty());
+}
+
+TEST_F(Finetune, SplitListsEveryImageOnce) {
+  ASSERT_EQ(run(quick("run", {"--test", "0.2"})).exit_code, 0);
+  const auto split = nlohmann::json::parse(text("run/split.json"));
+  std::set<std::string> files;
+  for (const char* part : {"train", "validation", "test"}) {
+    for (const auto& image : split.at(part)) EXPECT_TRUE(files.insert(image.at("file")).second);
+  }
+  EXPECT_EQ(files.size(), 30u);
+}
+
+TEST_F(Finetune, RefitTrainsOnEverything) {
+  Arguments arguments = quick("run");
+  std::erase(arguments, "--no-refit");
+  ASSERT_EQ(run(arguments).exit_code, 0);
+  EXPECT_TRUE(exists("run/metrics-refit.csv"));
+  EXPECT_THAT(text("run/report.txt"), HasSubstr("all of them"));
+}
+
+TEST_F(Finetune, FoldsMeasureEveryImage) {
+  Arguments arguments = quick("run");
+  std::erase(arguments, "--no-refit");
+  *(std::ranges::find(arguments, "--folds") + 1) = "3";
+  ASSERT_EQ(run(arguments).exit_code, 0);
+  const auto report = nlohmann::json::parse(text("run/report.json"));
+  for (const char* name : {"disc", "ring", "square"}) {
+    EXPECT_EQ(report.at("classes").at(name).at("images"), 10) << name;
+  }
+}
+
+// Bytes of the checkpoint that a whole run ends with.
+std::string final_state(const std::string& run) { return test::read_text(run + "/last.ckpt"); }
+
+TEST_F(Finetune, KilledAndResumedGivesTheSameBits) {
+  const Arguments more = {"--epochs", "6", "--average", "0.9"};
+  ASSERT_EQ(run(quick("whole", more)).exit_code, 0);
+
+  std::string line = "\"$0\"";
+  for (const std::string& argument : quick("killed", more)) line += " '" + argument + "'";
+  // Killed wherever it is by then, several times; a run that is through by then is as good.
+  test::run_shell(PILA_FINETUNE, "timeout -s KILL 0.5 " + line + " 2>/dev/null; true");
+  for (const char* seconds : {"0.3", "0.6", "0.4"}) {
+    if (!exists("killed/last.ckpt")) continue;
+    test::run_shell(PILA_FINETUNE, std::string("timeout -s KILL ") + seconds + " \"$0\" --resume '" +
+                                       at("killed") + "' 2>/dev/null; true");
+  }
+  if (exists("killed/last.ckpt")) {
+    const test::Finished done = run({"--resume", at("killed")});
+    ASSERT_EQ(done.exit_code, 0) << done.err;
+  } else {
+    fs::remove_all(at("killed"));
+    ASSERT_EQ(run(quick("killed", more)).exit_code, 0);
+  }
+  EXPECT_EQ(final_state(at("killed")), final_state(at("whole")));
+  EXPECT_EQ(text("killed/metrics.csv"), text("whole/metrics.csv"));
+  EXPECT_EQ(text("killed/report.json"), text("whole/report.json"));
+}
+
+TEST_F(Finetune, InterruptedSaysHowToGoOn) {
+  std::string line = "\"$0\"";
+  for (const std::string& argument : quick("run", {"--epochs", "5000"})) line += " '" + argument + "'";
+  // Waits until it trains, then interrupts it.
+  const test::Finished done =
+      test::run_shell(PILA_FINETUNE, line + " & while [ ! -e '" + at("run/metrics.csv") +
+                                         "' ]; do sleep 0.1; done; kill -INT $!; wait $!");
+  EXPECT_EQ(done.exit_code, 1);
+  EXPECT_THAT(done.err, HasSubstr("pila-finetune --resume " + at("run")));
+  EXPECT_FALSE(exists("run/model.h5"));
+  EXPECT_NO_THROW(load_checkpoint(at("run/last.ckpt")));
+}
+
+TEST_F(Finetune, ResumeOnOtherImagesIsRefused) {
+  ASSERT_EQ(run(quick("run")).exit_code, 0);
+  fs::remove(at("shapes/disc/3.png"));
+  const test::Finished done = run({"--resume", at("run")});
+  EXPECT_EQ(done.exit_code, 1);
+  EXPECT_THAT(done.err, HasSubstr("other images"));
+}
+
+TEST_F(Finetune, AClassIsAddedToAModelOfOnesOwn) {
+  fs::rename(at("shapes/square"), at("square"));
+  ASSERT_EQ(run(quick("two")).exit_code, 0);
+  fs::rename(at("square"), at("shapes/square"));
+  Arguments arguments = quick("three");
+  *(std::ranges::find(arguments, "--weights") + 1) = at("two/model.h5");
+  const test::Finished done = run(arguments);
+  ASSERT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_THAT(done.err, AllOf(HasSubstr("knows already: disc, ring"), HasSubstr("New to the model: square")));
+}
+
+TEST_F(Finetune, RepeatsGiveATableAndGoOn) {
+  const test::Finished done = run(quick("runs", {"--repeat", "2"}));
+  ASSERT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_THAT(done.out, AllOf(HasSubstr("2 repeats"), HasSubstr("standard deviation")));
+  const std::string table = text("runs/repeats.csv");
+  EXPECT_EQ(std::ranges::count(table, '\n'), 3);
+  const test::Finished again = run(quick("runs", {"--repeat", "2"}));
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(text("runs/repeats.csv"), table);
+  EXPECT_EQ(run(quick("runs", {"--repeat", "2", "--dropout", "0.1"})).exit_code, 1);
+}
+
+TEST_F(Finetune, BrokenPhotographsAreNamedAndSkipped) {
+  std::ofstream(at("shapes/disc/broken.png")) << "\x89PNG\r\n\x1a\n and no more";
+  const test::Finished done = run(quick("run"));
+  EXPECT_EQ(done.exit_code, 0);
+  EXPECT_THAT(done.err, AllOf(HasSubstr("broken.png"), HasSubstr("1 unreadable file skipped")));
+}
+
+TEST_F(Finetune, FewerImagesThanABatch) {
+  test::draw_shapes(folder_.path() / "few", 2, 3);
+  EXPECT_EQ(run(quick("run", {"--data", at("few"), "--batch", "64"})).exit_code, 0);
+}
+
+TEST_F(Finetune, WrongUsage) {
+  const auto misused = [&](const Arguments& arguments, const std::string& message) {
+    const test::Finished done = run(arguments);
+    EXPECT_EQ(done.exit_code, 2) << message;
+    EXPECT_THAT(done.err, HasSubstr(message));
+    EXPECT_EQ(std::ranges::count(done.err, '\n'), 1) << done.err;
+  };
+  misused({}, "--data and --out");
+  misused(quick("run", {"--recipe", "bets"}), "battery-mobilenetv2");
+  misused(quick("run", {"--stage", "epoch=3"}), "'epoch'");
+  misused(quick("run", {"--lr", "fast"}), "'fast'");
+  misused(quick("run", {"--validation", "1.5"}), "--validation");
+  misused(quick("run", {"--augment", "nothing.json"}), "nothing.json");
+  misused(quick("run", {"--freeze", "3", "--trainable-last", "3"}), "--freeze");
+  EXPECT_FALSE(exists("run"));
+}
+
+TEST_F(Finetune, BadData) {
+  const auto fails = [&](const Arguments& arguments, const std::string& message) {
+    const test::Finished done = run(arguments);
+    EXPECT_EQ(done.exit_code, 1) << message;
+    EXPECT_THAT(done.err, HasSubstr(message));
+  };
+  fails(quick("a", {"--data", at("nowhere")}), at("nowhere"));
+  fails(quick("b", {"--exclude", "disc", "--exclude", "ring"}), "class");
+  fails(quick("c", {"--exclude", "triangle"}), "triangle");
+  fs::create_directories(at("shapes/empty"));
+  fails(quick("d"), "empty");
+  fs::remove(at("shapes/empty"));
+  Arguments wide = quick("e");
+  *(std::ranges::find(wide, "--weights") + 1) = at("nothing.h5");
+  fails(wide, "nothing.h5");
+}
+
+TEST_F(Finetune, AFullRunFolderIsNotTouched) {
+  fs::create_directories(at("run"));
+  std::ofstream(at("run/precious.txt")) << "mine";
+  EXPECT_EQ(run(quick("run")).exit_code, 1);
+  EXPECT_EQ(text("run/precious.txt"), "mine");
+  ASSERT_EQ(run(quick("other")).exit_code, 0);
+  const test::Finished again = run(quick("other"));
+  EXPECT_EQ(again.exit_code, 1);
+  EXPECT_THAT(again.err, HasSubstr("--resume"));
+}
+
+}  // namespace
+}  // namespace pila
