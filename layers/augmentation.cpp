@@ -9,11 +9,11 @@
 
 #include "engine/core/error.h"
 #include "engine/core/random.h"
+#include "layers/picture_warp.h"
 
 namespace pila {
 namespace {
 
-constexpr double kPi = 3.14159265358979323846;
 constexpr double kWhite = 255;
 
 constexpr Bounds kShare = {0, 1};
@@ -69,61 +69,24 @@ std::string problem_of(const char* name, const Bounds& bounds, const Range& rang
   return expected(name, bounds, ", the lower end first", got.str());
 }
 
-// x' = a x + b y + c, y' = d x + e y + f.
-struct Affine {
-  double a, b, c, d, e, f;
-};
-
-// The position that `inner` gives, moved on by `outer`.
-Affine compose(const Affine& outer, const Affine& inner) {
-  return {outer.a * inner.a + outer.b * inner.d,           outer.a * inner.b + outer.b * inner.e,
-          outer.a * inner.c + outer.b * inner.f + outer.c, outer.d * inner.a + outer.e * inner.d,
-          outer.d * inner.b + outer.e * inner.e,           outer.d * inner.c + outer.e * inner.f + outer.f};
-}
-
-// The matrix (a b; d e) about a picture's centre.
-Affine about_centre(double width, double height, double a, double b, double d, double e) {
-  const double x = (width - 1) / 2, y = (height - 1) / 2;
-  return {a, b, x - a * x - b * y, d, e, y - d * x - e * y};
-}
-
-struct Size {
-  std::int64_t height, width;
-};
-
 double uniform(Random& random, double low, double high) { return low + (high - low) * random.uniform(); }
 double uniform(Random& random, const Range& range) { return uniform(random, range.low, range.high); }
 double both_ways(Random& random, double limit) { return uniform(random, -limit, limit); }
 bool coin(Random& random, double probability) { return random.uniform() < probability; }
 
-// Keras' layers work one after the other, each reading where the one before it wrote: a position goes
-// through them from the last to the first.
-void draw_warp(Random& random, const Augmentation& augmentation, Size from, Size to,
-               AugmentPicture& picture) {
+PictureMovement draw_movement(Random& random, const Augmentation& augmentation) {
+  PictureMovement movement;
   const bool first_coin = coin(random, 0.5), second_coin = coin(random, 0.5);
-  const bool mirrored = augmentation.flip_horizontal && first_coin;
-  const bool upside_down =
+  movement.mirrored = augmentation.flip_horizontal && first_coin;
+  movement.upside_down =
       augmentation.flip_vertical && (augmentation.flip_together ? first_coin : second_coin);
-  const double angle = 2 * kPi * both_ways(random, augmentation.rotation);
-  const double height_zoom = 1 + uniform(random, augmentation.zoom);
+  movement.turn = both_ways(random, augmentation.rotation);
+  movement.height_zoom = 1 + uniform(random, augmentation.zoom);
   const double own_width_zoom = 1 + uniform(random, augmentation.zoom_width.value_or(Range{}));
-  const double width_zoom = augmentation.zoom_width ? own_width_zoom : height_zoom;
-  const double down = both_ways(random, augmentation.translation_height);
-  const double right = both_ways(random, augmentation.translation_width);
-
-  const auto height = static_cast<double>(to.height), width = static_cast<double>(to.width);
-  const Affine translation = {1, 0, -right * width, 0, 1, -down * height};
-  const Affine zoom = about_centre(width, height, width_zoom, 0, 0, height_zoom);
-  const double cosine = std::cos(angle), sine = std::sin(angle);
-  const Affine rotation = about_centre(width, height, cosine, -sine, sine, cosine);
-  const Affine flip = about_centre(width, height, mirrored ? -1 : 1, 0, 0, upside_down ? -1 : 1);
-  const double x_ratio = static_cast<double>(from.width) / width;
-  const double y_ratio = static_cast<double>(from.height) / height;
-  const Affine stretch = {x_ratio, 0, (x_ratio - 1) / 2, 0, y_ratio, (y_ratio - 1) / 2};
-
-  const Affine warp = compose(stretch, compose(flip, compose(rotation, compose(zoom, translation))));
-  const double entries[] = {warp.a, warp.b, warp.c, warp.d, warp.e, warp.f};
-  std::copy(std::begin(entries), std::end(entries), picture.warp);
+  movement.width_zoom = augmentation.zoom_width ? own_width_zoom : movement.height_zoom;
+  movement.down = both_ways(random, augmentation.translation_height);
+  movement.right = both_ways(random, augmentation.translation_width);
+  return movement;
 }
 
 void draw_colour(Random& random, const Augmentation& augmentation, AugmentPicture& picture) {
@@ -134,7 +97,8 @@ void draw_colour(Random& random, const Augmentation& augmentation, AugmentPictur
 }
 
 // A rectangle of the area and, as far as it fits, of the proportions drawn.
-void draw_erasing(Random& random, const Augmentation& augmentation, Size size, AugmentPicture& picture) {
+void draw_erasing(Random& random, const Augmentation& augmentation, PictureSize size,
+                  AugmentPicture& picture) {
   const bool erased = coin(random, augmentation.erase_probability);
   const auto height = static_cast<double>(size.height), width = static_cast<double>(size.width);
   const double area = height * width * uniform(random, augmentation.erase_area);
@@ -156,10 +120,12 @@ void draw_erasing(Random& random, const Augmentation& augmentation, Size size, A
 }
 
 // Everything is drawn whether it is switched on or not, so that switching one thing on changes no other.
-AugmentPicture draw_picture(Random random, const Augmentation& augmentation, Size from, Size to) {
+AugmentPicture draw_picture(Random random, const Augmentation& augmentation, PictureSize from,
+                            PictureSize to) {
   AugmentPicture picture;
   for (std::uint32_t& word : picture.key) word = random.next();
-  draw_warp(random, augmentation, from, to, picture);
+  const std::array<float, 6> warp = warp_of(draw_movement(random, augmentation), from, to);
+  std::copy(warp.begin(), warp.end(), picture.warp);
   draw_colour(random, augmentation, picture);
   draw_erasing(random, augmentation, to, picture);
   return picture;
@@ -235,7 +201,7 @@ Tensor augment(const Context& ctx, const Tensor& images, const Augmentation& aug
   std::copy(preprocessing.offset.begin(), preprocessing.offset.end(), options.offset);
 
   const std::uint64_t own_seed = seed_for(Use::pictures, seed);
-  const Size from = {shape[1], shape[2]}, to = {options.height, options.width};
+  const PictureSize from = {shape[1], shape[2]}, to = {options.height, options.width};
   std::vector<AugmentPicture> pictures;
   for (std::int64_t i = 0; i < shape[0]; ++i) {
     const Random random(own_seed, step, static_cast<std::uint32_t>(first + i));

@@ -18,6 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+import golden_augment
 import golden_ops
 import golden_optim
 from golden_file import GoldenFile, uniform, units
@@ -208,15 +209,17 @@ def layer_list():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=pathlib.Path)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(["ops", "optim", "layers", "statistics", *CASES]))
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(["ops", "augment", "optim", "layers", "statistics", *CASES]))
     arguments = parser.parse_args()
     keras.backend.set_floatx("float64")
-    wanted = arguments.cases or ["ops", "optim", "layers", "statistics", *CASES]
+    wanted = arguments.cases or ["ops", "augment", "optim", "layers", "statistics", *CASES]
     GOLDEN.mkdir(exist_ok=True)
     for case in wanted:
         keras.utils.clear_session()
         if case == "ops":
             golden_ops.write(GOLDEN / "ops.golden")
+        elif case == "augment":
+            golden_augment.write(GOLDEN / "augment.golden")
         elif case == "optim":
             golden_optim.write(GOLDEN / "optim.golden")
         elif case == "layers":
