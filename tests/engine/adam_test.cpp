@@ -109,6 +109,26 @@ TEST_F(AdamTest, ComputesInFloat32Too) {
   EXPECT_NEAR(w.item<float>(ctx_), 0.999, 1e-6) << "the first step has the rate's size";
 }
 
+TEST_F(AdamTest, LeavesEverythingWhenAGradientIsNotFinite) {
+  const Tensor a = of({1, 2}), b = of({3});
+  Adam adam(ctx_, {{.value = a}, {.value = b}}, {.weight_decay = 0.1});
+  Gradients gradients;
+  gradients.set(a, of({0.5, 0.25}));
+  gradients.set(b, of({0.5}));
+  adam.step(ctx_, gradients, 0.01);
+  EXPECT_NEAR(adam.gradient_norm().item<double>(ctx_), 0.75, 1e-15);
+  const std::vector<double> kept_a = values(a), kept_b = values(b), moment = values(adam.first_moments()[0]);
+  gradients.set(b, of({std::nan("")}));
+  adam.step(ctx_, gradients, 0.01);
+  EXPECT_TRUE(std::isnan(adam.gradient_norm().item<double>(ctx_)));
+  EXPECT_TRUE(test::same_bits(values(a), kept_a));
+  EXPECT_TRUE(test::same_bits(values(b), kept_b));
+  EXPECT_TRUE(test::same_bits(values(adam.first_moments()[0]), moment));
+  gradients.set(b, of({0.5}));
+  adam.step(ctx_, gradients, 0.01);
+  EXPECT_NE(values(b)[0], kept_b[0]);
+}
+
 TEST_F(AdamTest, RefusesWhatItCannotUpdate) {
   const Tensor w = of({1, 2});
   EXPECT_THAT(([&] {
@@ -120,6 +140,8 @@ TEST_F(AdamTest, RefusesWhatItCannotUpdate) {
                 Adam(ctx_, {{.value = w}, {.value = w}});
               }),
               ThrowsMessage<UsageError>(HasSubstr("each parameter once, got float64[2] twice")));
+  EXPECT_THAT(([&] { Adam(ctx_, {{.value = w}}, {.clip_norm = 0}); }),
+              ThrowsMessage<UsageError>(HasSubstr("a clip_norm above 0")));
   Adam adam(ctx_, {{.value = w}});
   Gradients gradients;
   gradients.set(w, of({1}));

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 #include "tests/kernels/cpu/against_reference.h"
@@ -96,6 +97,146 @@ TEST(CpuAdam, NanStaysInItsElement) {
   run_entry(reference::table(), expected.args);
   EXPECT_TRUE(same_specials(update.parameters[0].values(), expected.parameters[0].values()));
   EXPECT_TRUE(same_specials(update.second_moments[0].values(), expected.second_moments[0].values()));
+}
+
+TEST(CpuAdam, LeavesEverythingWhenTheScaleIsNan) {
+  const float gradient_scale = std::numeric_limits<float>::quiet_NaN();
+  for (const auto* table : {&cpu::table(), &reference::table()}) {
+    Update update({40}), before({40});
+    update.args.gradient_scale = &gradient_scale;
+    run_entry(*table, update.args, streams()[0]);
+    EXPECT_TRUE(same_bits(update.parameters[0], before.parameters[0]));
+    EXPECT_TRUE(same_bits(update.first_moments[0], before.first_moments[0]));
+    EXPECT_TRUE(same_bits(update.second_moments[0], before.second_moments[0]));
+  }
+}
+
+// Gradients of every length, and where their norm goes.
+struct Norm {
+  explicit Norm(const std::vector<std::int64_t>& counts, double limit = 1) {
+    gradients.reserve(counts.size());
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      gradients.emplace_back(uniform_data<float>(static_cast<std::size_t>(counts[i]), i));
+      segments.push_back({gradients.back().data(), counts[i]});
+    }
+    args.segments = segments.data();
+    args.segment_count = static_cast<std::int64_t>(segments.size());
+    args.limit = limit;
+    args.norm = &norm;
+    args.scale = &scale;
+  }
+  Norm(const Norm&) = delete;
+  Norm& operator=(const Norm&) = delete;
+
+  float norm = -1, scale = -1;
+  std::vector<GuardedBuffer<float>> gradients;
+  std::vector<GradientSegment> segments;
+  GradientNorm args;
+};
+
+TEST(CpuGradientNorm, FollowsTheReference) {
+  Norm expected(kCounts), actual(kCounts);
+  run_entry(reference::table(), expected.args);
+  float first = 0;
+  for (auto& stream : streams()) {
+    run_entry(cpu::table(), actual.args, stream, "gradient_norm_f32");
+    // Both sum in float64: the result's own rounding is left, and one more in the scale.
+    EXPECT_NEAR(actual.norm, expected.norm, 1e-7 * expected.norm);
+    EXPECT_NEAR(actual.scale, 1 / expected.norm, 2e-7 / expected.norm);
+    if (first == 0) first = actual.norm;
+    EXPECT_EQ(actual.norm, first) << stream.pool.threads() << " threads";
+  }
+}
+
+TEST(CpuGradientNorm, ScalesOnlyWhatIsLongerThanTheLimit) {
+  for (const auto* table : {&cpu::table(), &reference::table()}) {
+    Norm norm({2}, 5);
+    const auto check = [&](float x, float y, float expected_norm, float expected_scale) {
+      norm.gradients[0][0] = x;
+      norm.gradients[0][1] = y;
+      run_entry(*table, norm.args, streams()[0]);
+      EXPECT_EQ(norm.norm, expected_norm);
+      EXPECT_EQ(norm.scale, expected_scale);
+    };
+    check(3, 4, 5, 1);
+    check(0, 0, 0, 1);
+    check(6, -8, 10, 0.5f);
+    check(0x3p80f, 0x4p80f, 0x5p80f, 0x1p-80f);  // squares that float32 has no room for
+    norm.args.limit = std::numeric_limits<double>::infinity();
+    check(6, -8, 10, 1);
+  }
+}
+
+TEST(CpuGradientNorm, SaysWhatIsNotFinite) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const auto* table : {&cpu::table(), &reference::table()}) {
+    for (const double limit : {1.0, std::numeric_limits<double>::infinity()}) {
+      Norm norm({40, 3}, limit);
+      norm.gradients[0][17] = infinity;
+      run_entry(*table, norm.args, streams()[0]);
+      EXPECT_EQ(norm.norm, infinity);
+      EXPECT_TRUE(std::isnan(norm.scale));
+      norm.gradients[1][2] = nan;
+      run_entry(*table, norm.args, streams()[0]);
+      EXPECT_TRUE(std::isnan(norm.norm));
+      EXPECT_TRUE(std::isnan(norm.scale));
+    }
+  }
+}
+
+TEST(CpuGradientNorm, OfNothingIsZero) {
+  for (const auto* table : {&cpu::table(), &reference::table()}) {
+    Norm norm({});
+    run_entry(*table, norm.args, streams()[1]);
+    EXPECT_EQ(norm.norm, 0);
+    EXPECT_EQ(norm.scale, 1);
+  }
+}
+
+// What a kernel makes of averages of every length.
+std::vector<std::vector<float>> averaged(const KernelTable& table, Stream& stream, double momentum) {
+  std::vector<GuardedBuffer<float>> values, averages;
+  values.reserve(kCounts.size());
+  averages.reserve(kCounts.size());
+  std::vector<AverageSegment> segments;
+  for (std::size_t i = 0; i < kCounts.size(); ++i) {
+    const auto count = static_cast<std::size_t>(kCounts[i]);
+    values.emplace_back(uniform_data<float>(count, 2 * i));
+    averages.emplace_back(uniform_data<float>(count, 2 * i + 1));
+    segments.push_back({values.back().data(), averages.back().data(), kCounts[i]});
+  }
+  WeightAverage args;
+  args.segments = segments.data();
+  args.segment_count = static_cast<std::int64_t>(segments.size());
+  args.momentum = &momentum;
+  run_entry(table, args, stream);
+  std::vector<std::vector<float>> result;
+  for (const auto& average : averages) {
+    EXPECT_TRUE(average.check());
+    result.push_back(average.values());
+  }
+  return result;
+}
+
+TEST(CpuWeightAverage, FollowsTheReference) {
+  for (const double momentum : {0.0, 0.9, 0.9999}) {
+    const auto expected = averaged(reference::table(), streams()[0], momentum);
+    const auto first = averaged(cpu::table(), streams()[0], momentum);
+    for (auto& stream : streams()) {
+      const auto actual = averaged(cpu::table(), stream, momentum);
+      for (std::size_t s = 0; s < expected.size(); ++s) {
+        // Momentum, its rest and the result are rounded to float32.
+        EXPECT_TRUE(close_each(actual[s], expected[s], 2e-7));
+        EXPECT_TRUE(same_bits(actual[s], first[s]));
+      }
+    }
+  }
+}
+
+TEST(CpuWeightAverage, WithoutMomentumTakesTheValue) {
+  const auto average = averaged(cpu::table(), streams()[1], 0);
+  EXPECT_TRUE(same_bits(average.back(), uniform_data<float>(100003, 2 * (kCounts.size() - 1))));
 }
 
 }  // namespace
