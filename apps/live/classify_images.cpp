@@ -11,8 +11,8 @@
 #include "apps/core/stopwatch.h"
 #include "apps/core/verdict.h"
 #include "apps/data/image_loader.h"
+#include "apps/data/still_images.h"
 #include "apps/live/classifier.h"
-#include "apps/live/still_images.h"
 #include "engine/core/error.h"
 
 namespace pila {

@@ -1,0 +1,24 @@
+// What pila-evaluate does.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace pila {
+
+struct EvaluateOptions {
+  std::filesystem::path model, labels, data, unknown, out;
+  std::string part = "all";  // "train", "val", "test"
+  std::vector<std::string> exclude;
+  std::string json;  // empty: none; "-": standard output, in place of the table
+  int gradcam = 0;
+  std::int64_t batch = 8;
+  int threads = 0;
+};
+
+// Returns the exit code; throws what ends the work.
+int evaluate_command(const EvaluateOptions& options);
+
+}  // namespace pila
