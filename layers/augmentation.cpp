@@ -9,7 +9,6 @@
 
 #include "engine/core/error.h"
 #include "engine/core/random.h"
-#include "layers/picture_warp.h"
 
 namespace pila {
 namespace {
@@ -179,18 +178,33 @@ std::string problem_of(const Augmentation& augmentation) {
   return augmentation.zoom_width ? problem_of("zoom_width", kZoom, *augmentation.zoom_width) : "";
 }
 
+std::vector<AugmentPicture> draw_pictures(const Augmentation& augmentation, PictureSize from, PictureSize to,
+                                          std::uint64_t seed, std::int64_t step, std::int64_t first,
+                                          std::int64_t count) {
+  check(augmentation);
+  constexpr std::int64_t kMostPictures = std::int64_t{1} << 32;
+  if (first < 0 || first > kMostPictures - count) {
+    throw ShapeError("[augment] expected pictures among the first 2^32 of a step, got " +
+                     std::to_string(count) + " from " + std::to_string(first) + " on");
+  }
+  const std::uint64_t own_seed = seed_for(Use::pictures, seed);
+  std::vector<AugmentPicture> pictures;
+  for (std::int64_t i = first; i < first + count; ++i) {
+    const Random random(own_seed, step, static_cast<std::uint32_t>(i));
+    pictures.push_back(draw_picture(random, augmentation, from, to));
+  }
+  return pictures;
+}
+
 Tensor augment(const Context& ctx, const Tensor& images, const Augmentation& augmentation,
                const Preprocessing& preprocessing, std::uint64_t seed, std::int64_t step,
                std::int64_t first) {
-  check(augmentation);
   const Shape& shape = images.shape();
-  if (images.type() != DType::u8 || shape.rank() != 4 || shape[3] != 3) {
-    throw ShapeError("[augment] expected images uint8[n, h, w, 3], got " + images.spec().to_string());
-  }
-  constexpr std::int64_t kMostPictures = std::int64_t{1} << 32;
-  if (first < 0 || first > kMostPictures - shape[0]) {
-    throw ShapeError("[augment] expected pictures among the first 2^32 of a step, got " +
-                     std::to_string(shape[0]) + " from " + std::to_string(first) + " on");
+  if (shape.rank() != 4 || shape[1] < 1 || shape[2] < 1 || preprocessing.height < 1 ||
+      preprocessing.width < 1) {
+    throw ShapeError("[augment] expected images uint8[n, h, w, 3] for at least 1 x 1 pixels, got " +
+                     images.spec().to_string() + " for " + std::to_string(preprocessing.height) + " x " +
+                     std::to_string(preprocessing.width));
   }
   ops::AugmentOptions options;
   options.height = preprocessing.height;
@@ -200,13 +214,8 @@ Tensor augment(const Context& ctx, const Tensor& images, const Augmentation& aug
   std::copy(preprocessing.scale.begin(), preprocessing.scale.end(), options.scale);
   std::copy(preprocessing.offset.begin(), preprocessing.offset.end(), options.offset);
 
-  const std::uint64_t own_seed = seed_for(Use::pictures, seed);
-  const PictureSize from = {shape[1], shape[2]}, to = {options.height, options.width};
-  std::vector<AugmentPicture> pictures;
-  for (std::int64_t i = 0; i < shape[0]; ++i) {
-    const Random random(own_seed, step, static_cast<std::uint32_t>(first + i));
-    pictures.push_back(draw_picture(random, augmentation, from, to));
-  }
+  const auto pictures = draw_pictures(augmentation, {shape[1], shape[2]}, {options.height, options.width},
+                                      seed, step, first, shape[0]);
   return ops::augment(ctx, images, pictures, options);
 }
 

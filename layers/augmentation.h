@@ -5,10 +5,12 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "engine/core/context.h"
 #include "engine/core/tensor.h"
 #include "engine/ops/augment.h"
+#include "layers/picture_warp.h"
 #include "layers/preprocessing.h"
 
 namespace pila {
@@ -98,6 +100,11 @@ std::string problem_of(const Augmentation& augmentation);
 Tensor augment(const Context& ctx, const Tensor& images, const Augmentation& augmentation,
                const Preprocessing& preprocessing, std::uint64_t seed, std::int64_t step,
                std::int64_t first = 0);
+
+// What augment() does to each of `count` pictures of one size that become pictures of another.
+std::vector<AugmentPicture> draw_pictures(const Augmentation& augmentation, PictureSize from, PictureSize to,
+                                          std::uint64_t seed, std::int64_t step, std::int64_t first,
+                                          std::int64_t count);
 
 // How a batch is mixed (Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018): its pictures
 // become ops::mix_with_reversed(ctx, x, weight), and its loss weight * loss(labels) + (1 - weight) *
