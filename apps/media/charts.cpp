@@ -12,7 +12,9 @@ namespace pila::media {
 namespace {
 
 std::string percent(double share) {
-  return share >= 0.9995 ? "100%" : fmt::format("{:.{}f}%", share * 100, share < 0.0995 ? 1 : 0);
+  return share == 0        ? "0%"
+         : share >= 0.9995 ? "100%"
+                           : fmt::format("{:.{}f}%", share * 100, share < 0.0995 ? 1 : 0);
 }
 
 // Sizes of a confusion matrix, so that 2 classes and 60 both fit a screen.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
 
@@ -46,10 +47,12 @@ Image with_heat_map(const Image& photograph, std::span<const float> values, std:
              cv::INTER_LINEAR);
   Image result = photograph;
   for (std::size_t i = 0; i < result.pixels.size() / 3; ++i) {
-    const auto color = heat_color(static_cast<double>(heat.ptr<float>()[i]));
+    const auto value = static_cast<double>(heat.ptr<float>()[i]);
+    const auto color = heat_color(value);
+    const double share = strength * std::sqrt(std::clamp(value, 0.0, 1.0));
     for (std::size_t c = 0; c < 3; ++c) {
-      std::uint8_t& value = result.pixels[3 * i + c];
-      value = cv::saturate_cast<std::uint8_t>((1 - strength) * value + strength * color[c]);
+      std::uint8_t& sample = result.pixels[3 * i + c];
+      sample = cv::saturate_cast<std::uint8_t>((1 - share) * sample + share * color[c]);
     }
   }
   return result;
