@@ -24,8 +24,10 @@ struct Pixels {
   FloatVector r, g, b;
 };
 
+// NaN becomes `low` on x86, which hands out the second operand, and pixel 0 on ARM, which converts it to 0:
+// what overflows leads nowhere outside of the picture.
 HWY_INLINE FloatVector bounded(FloatVector low, FloatVector high, FloatVector x) {
-  return hn::Min(high, hn::Max(low, x));
+  return hn::Min(hn::Max(x, low), high);
 }
 HWY_INLINE FloatVector clip(FloatVector x) {
   return bounded(hn::Zero(FloatTag()), hn::Set(FloatTag(), 255.0f), x);

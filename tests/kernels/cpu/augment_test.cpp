@@ -149,6 +149,21 @@ TEST(CpuAugment, ReadsNothingBeyondThePicture) {
   }
 }
 
+TEST(CpuAugment, ReadsNothingBeyondThePictureWhenPositionsOverflow) {
+  const Sizes sizes = {1, 6, 5, 9, 20};
+  const auto x = pixels_of(sizes);
+  for (const float sign : {-1.0f, 1.0f}) {
+    std::vector<AugmentPicture> pictures(1);
+    std::fill(std::begin(pictures[0].warp), std::end(pictures[0].warp), 3e38f);
+    pictures[0].warp[0] = pictures[0].warp[4] = sign * 3e38f;
+    for (const FillMode fill : {FillMode::reflect, FillMode::constant, FillMode::nearest}) {
+      Augment args = augment_args(sizes, x, pictures);
+      args.fill = fill;
+      run_fast<float>(args, kAugment, &Augment::y, outputs(args));  // AddressSanitizer watches
+    }
+  }
+}
+
 TEST(CpuAugment, ColoursOneByOne) {
   const Sizes sizes = {2, 12, 10, 12, 19};
   const auto with = [&](auto change) {
