@@ -53,6 +53,7 @@ struct Evaluation {
   double kept = 0;           // share that the thresholds leave
   double kept_accuracy = 0;  // among those; 0 for none
   std::optional<UnknownEvaluation> unknown;
+  std::string remark;  // how these pictures relate to the model, for people; may be empty
 };
 
 // Of labelled pictures. Throws as Predictions::check() does, and ShapeError for no pictures or an unknown

@@ -90,6 +90,7 @@ std::string report_text(const Evaluation& evaluation) {
   text += row("Weighted AVG", width, columns(evaluation.weighted));
   text += "\n" + confidence_text(evaluation);
   if (evaluation.unknown) text += unknown_text(*evaluation.unknown);
+  if (!evaluation.remark.empty()) text += "\n" + evaluation.remark + "\n";
   return text;
 }
 
@@ -110,6 +111,7 @@ std::string report_json(const Evaluation& evaluation) {
       {"accuracy_interval", {evaluation.accuracy_low, evaluation.accuracy_high}},
       {"loss", evaluation.loss},
       {"images", evaluation.images},
+      {"remark", evaluation.remark},
       {"classes", std::move(classes)},
       {"macro", to_json(evaluation.macro)},
       {"weighted", to_json(evaluation.weighted)},

@@ -163,6 +163,7 @@ class FineTuning {
   void record(const MetricRow& row, MetricsCsv& csv, EventWriter& events) const;
   void save() const;
   void restore_predictions(const Checkpoint& checkpoint);
+  std::string remark() const;
   Evaluation finish();
 
   const Context ctx_;
@@ -247,6 +248,20 @@ void FineTuning::save() const {
   save_checkpoint(folder_.checkpoint(), checkpoint);
 }
 
+// How what is reported was measured.
+std::string FineTuning::remark() const {
+  if (!division_.test.empty()) return "Measured with the model itself on photographs that it has not seen.";
+  const std::size_t rounds = division_.rounds.size();
+  std::string text = "Measured on photographs that were held out";
+  if (rounds > 1) text += fmt::format(", in {} rounds, each with a model trained on the others", rounds);
+  text += ".";
+  if (!fits_.back().held_out.empty()) return text;
+  return text +
+         " The model file's own weights were then trained on all of them, by the same recipe: new "
+         "photographs "
+         "alone can measure them.";
+}
+
 Evaluation FineTuning::finish() {
   const Predictions reported = division_.test.empty() ? held_out_ : predict(division_.test);
   ModelDescription description;
@@ -266,7 +281,8 @@ Evaluation FineTuning::finish() {
     say("Nothing was held out, so nothing could be measured: see --validation");
     return {};
   }
-  const Evaluation evaluation = evaluate(reported, confidence);
+  Evaluation evaluation = evaluate(reported, confidence);
+  evaluation.remark = remark();
   write_report(folder_.path, evaluation, reported);
   write_grad_cams(folder_.path / "gradcam", ctx_, *model_, start_.preprocessing(), reported,
                   options_.gradcam);

@@ -4,15 +4,21 @@
 #include <cmath>
 
 #include "engine/ops/ops.h"
+#include "layers/normalization.h"
 
 namespace pila {
 namespace {
 
-// Of all of a model's numbers, moving statistics too: what an average stands for is a whole model.
-std::vector<Tensor> all_values(const Model& model) {
+// What a step changes: the average of a number that stays would differ from it by rounding.
+std::vector<Tensor> changing_values(const Model& model) {
   std::vector<Tensor> values;
   for (const Layer* layer : model.layers()) {
-    for (const Parameter& parameter : layer->parameters()) values.push_back(parameter.value);
+    if (!layer->trainable()) continue;
+    const auto* norm = dynamic_cast<const BatchNormalization*>(layer);
+    const bool statistics_move = norm != nullptr && norm->uses_batch_statistics();
+    for (const Parameter& parameter : layer->parameters()) {
+      if (parameter.learns || statistics_move) values.push_back(parameter.value);
+    }
   }
   return values;
 }
@@ -36,7 +42,8 @@ TrainingStep::TrainingStep(const Context& ctx, Model& model, StepOptions options
       parameters_(learning_parameters(model, options_.learning)),
       adam_(ctx, parameters_, options_.adam) {
   if (options_.average > 0) {
-    average_.emplace(ctx, all_values(model), AverageOptions{.momentum = options_.average, .warm_up = true});
+    average_.emplace(ctx, changing_values(model),
+                     AverageOptions{.momentum = options_.average, .warm_up = true});
   }
   if (!options_.class_weights.empty()) {
     const auto classes = static_cast<std::int64_t>(options_.class_weights.size());

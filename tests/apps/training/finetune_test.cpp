@@ -41,6 +41,12 @@ class Finetune : public testing::Test {
     return arguments;
   }
 
+  // The same with another value of an option.
+  static Arguments with(Arguments arguments, const std::string& option, const std::string& value) {
+    *(std::ranges::find(arguments, option) + 1) = value;
+    return arguments;
+  }
+
   test::TemporaryFolder folder_;
 };
 
@@ -85,9 +91,8 @@ TEST_F(Finetune, RefitTrainsOnEverything) {
 }
 
 TEST_F(Finetune, FoldsMeasureEveryImage) {
-  Arguments arguments = quick("run");
+  Arguments arguments = with(quick("run"), "--folds", "3");
   std::erase(arguments, "--no-refit");
-  *(std::ranges::find(arguments, "--folds") + 1) = "3";
   ASSERT_EQ(run(arguments).exit_code, 0);
   const auto report = nlohmann::json::parse(text("run/report.json"));
   for (const char* name : {"disc", "ring", "square"}) {
@@ -148,9 +153,7 @@ TEST_F(Finetune, AClassIsAddedToAModelOfOnesOwn) {
   fs::rename(at("shapes/square"), at("square"));
   ASSERT_EQ(run(quick("two")).exit_code, 0);
   fs::rename(at("square"), at("shapes/square"));
-  Arguments arguments = quick("three");
-  *(std::ranges::find(arguments, "--weights") + 1) = at("two/model.h5");
-  const test::Finished done = run(arguments);
+  const test::Finished done = run(with(quick("three"), "--weights", at("two/model.h5")));
   ASSERT_EQ(done.exit_code, 0) << done.err;
   EXPECT_THAT(done.err, AllOf(HasSubstr("knows already: disc, ring"), HasSubstr("New to the model: square")));
 }
@@ -176,7 +179,7 @@ TEST_F(Finetune, BrokenPhotographsAreNamedAndSkipped) {
 
 TEST_F(Finetune, FewerImagesThanABatch) {
   test::draw_shapes(folder_.path() / "few", 2, 3);
-  EXPECT_EQ(run(quick("run", {"--data", at("few"), "--batch", "64"})).exit_code, 0);
+  EXPECT_EQ(run(with(with(quick("run"), "--data", at("few")), "--batch", "64")).exit_code, 0);
 }
 
 TEST_F(Finetune, WrongUsage) {
@@ -202,15 +205,13 @@ TEST_F(Finetune, BadData) {
     EXPECT_EQ(done.exit_code, 1) << message;
     EXPECT_THAT(done.err, HasSubstr(message));
   };
-  fails(quick("a", {"--data", at("nowhere")}), at("nowhere"));
+  fails(with(quick("a"), "--data", at("nowhere")), at("nowhere"));
   fails(quick("b", {"--exclude", "disc", "--exclude", "ring"}), "class");
   fails(quick("c", {"--exclude", "triangle"}), "triangle");
   fs::create_directories(at("shapes/empty"));
   fails(quick("d"), "empty");
   fs::remove(at("shapes/empty"));
-  Arguments wide = quick("e");
-  *(std::ranges::find(wide, "--weights") + 1) = at("nothing.h5");
-  fails(wide, "nothing.h5");
+  fails(with(quick("e"), "--weights", at("nothing.h5")), "nothing.h5");
 }
 
 TEST_F(Finetune, AFullRunFolderIsNotTouched) {
