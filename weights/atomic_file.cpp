@@ -12,11 +12,16 @@
 #include "engine/core/error.h"
 
 namespace pila {
+namespace {
+
+constexpr const char* kPartial = ".partial";
+
+}  // namespace
 
 void write_atomically(const std::filesystem::path& file, std::span<const std::byte> bytes) {
   static std::atomic<unsigned> count{0};
   const std::string beside =
-      file.string() + "." + std::to_string(getpid()) + "-" + std::to_string(++count) + ".partial";
+      file.string() + "." + std::to_string(getpid()) + "-" + std::to_string(++count) + kPartial;
   const auto fail = [&](const std::string& what) {
     const int reason = errno;
     unlink(beside.c_str());
@@ -40,6 +45,17 @@ void write_atomically(const std::filesystem::path& file, std::span<const std::by
   }
   if (rename(beside.c_str(), file.c_str()) != 0) {
     fail("cannot be put in its place");
+  }
+}
+
+void remove_partial_files(const std::filesystem::path& file) {
+  const std::string beginning = file.filename().string() + ".";
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(file.parent_path(), ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(beginning) && name.ends_with(kPartial)) {
+      std::filesystem::remove(entry.path(), ignored);
+    }
   }
 }
 

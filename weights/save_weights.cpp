@@ -57,11 +57,12 @@ Hdf5Tree tree_of(const Context& ctx, const Model& model, const std::string& card
 // Checks an array on its way into the file.
 Array checked(const std::string& name, const FloatArray& array) {
   std::int64_t count = 1;
+  bool good = !name.empty() && name.find('/') == std::string::npos;
   for (const std::int64_t extent : array.shape) {
-    count *= std::max<std::int64_t>(extent, 0);
+    good = good && extent >= 0;
+    count *= extent;
   }
-  if (name.empty() || name.find('/') != std::string::npos ||
-      count != static_cast<std::int64_t>(array.values.size()) ||
+  if (!good || count != static_cast<std::int64_t>(array.values.size()) ||
       !std::ranges::all_of(array.values, [](float value) { return std::isfinite(value); })) {
     throw UsageError("[save_model] expected an array of a name without '/' and of finite numbers that fill " +
                      shape_text(array.shape) + ", got " + in_quotes(name) + " of " +

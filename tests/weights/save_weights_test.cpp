@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <cmath>
 #include <csignal>
+#include <functional>
 
 #include "tests/weights/support.h"
 #include "weights/atomic_file.h"
@@ -108,6 +110,106 @@ TEST(Card, NamesAsManyClassesAsTheModelHas) {
             (folder / "model.h5").string() + ": expected 3 class names, got 2");
 }
 
+ModelDescription full_description() {
+  ModelDescription model = description();
+  model.temperature = 1.0 / 3;
+  model.threshold = 0.625;
+  model.unknown = {"mahalanobis", 17.25, {{"shrinkage", 0.1}}};
+  model.recipe = R"({"epochs":40,"stages":[{"rate":1e-05}]})";
+  model.data_hash = "0123abcd";
+  model.program = "pila 0.1.0";
+  model.arrays["class_means"] = {{3, 2}, {1, 2, 3, 4, 5, 6.5f}};
+  model.arrays["variance"] = {{}, {0.25f}};
+  model.arrays["nothing"] = {{0, 5}, {}};
+  return model;
+}
+
+TEST(SaveModel, GivesAllThatIsKnownOfIt) {
+  const TemporaryFolder folder;
+  const ModelDescription written = full_description();
+  const Model model(context(), written.spec, 7);
+  save_model(context(), model, written, folder / "model.h5");
+  const LoadedModel loaded = load_model(context(), folder / "model.h5");
+  EXPECT_EQ(loaded.spec, written.spec);
+  EXPECT_EQ(loaded.classes, written.classes);
+  EXPECT_EQ(loaded.temperature, written.temperature);
+  EXPECT_EQ(loaded.threshold, written.threshold);
+  EXPECT_EQ(loaded.unknown, written.unknown);
+  EXPECT_EQ(loaded.recipe, written.recipe);
+  EXPECT_EQ(loaded.data_hash, written.data_hash);
+  EXPECT_EQ(loaded.program, written.program);
+  EXPECT_EQ(loaded.arrays, written.arrays);
+  EXPECT_TRUE(loaded.warnings.empty());
+}
+
+// An HDF5 attribute has room for 64 KiB.
+TEST(SaveModel, KeepsALongDescription) {
+  const TemporaryFolder folder;
+  ModelDescription written = full_description();
+  constexpr std::int64_t kClasses = 3000;
+  written.spec.head.back().units = kClasses;
+  written.classes.clear();
+  for (int i = 0; i < kClasses; ++i) {
+    written.classes.push_back("a class with a long name, number " + std::to_string(i));
+  }
+  written.recipe = "\"" + std::string(1 << 20, 'r') + "\"";
+  written.arrays["class_means"] = {{kClasses, 40}, std::vector<float>(kClasses * 40, 0.5f)};
+  const Model model(context(), written.spec);
+  save_model(context(), model, written, folder / "model.h5");
+  const LoadedModel loaded = load_model(context(), folder / "model.h5");
+  EXPECT_EQ(loaded.classes, written.classes);
+  EXPECT_EQ(loaded.recipe, written.recipe);
+  EXPECT_EQ(loaded.arrays, written.arrays);
+}
+
+TEST(SaveModel, RefusesWhatCouldNotBeLoaded) {
+  const TemporaryFolder folder;
+  const Model model(context(), description().spec);
+  const auto refused = [&](const std::function<void(ModelDescription&)>& spoil) {
+    ModelDescription wrong = full_description();
+    spoil(wrong);
+    EXPECT_THROW(save_model(context(), model, wrong, folder / "model.h5"), UsageError);
+    EXPECT_FALSE(std::filesystem::exists(folder / "model.h5"));
+  };
+  refused([](ModelDescription& d) { d.classes.pop_back(); });
+  refused([](ModelDescription& d) { d.temperature = 0; });
+  refused([](ModelDescription& d) { d.temperature = std::nan(""); });
+  refused([](ModelDescription& d) { d.threshold = 1.5; });
+  refused([](ModelDescription& d) { d.unknown.threshold = HUGE_VAL; });
+  refused([](ModelDescription& d) { d.unknown.parameters["x"] = HUGE_VAL; });
+  refused([](ModelDescription& d) { d.recipe = "{"; });
+  refused([](ModelDescription& d) { d.classes[0] = "\xFF"; });
+  refused([](ModelDescription& d) { d.arrays["a/b"] = {{1}, {1}}; });
+  refused([](ModelDescription& d) { d.arrays["a"] = {{2}, {1}}; });
+  refused([](ModelDescription& d) { d.arrays["a"] = {{-1}, {}}; });
+  refused([](ModelDescription& d) { d.arrays["a"] = {{1}, {std::nanf("")}}; });
+}
+
+TEST(Card, OlderOnesHaveLess) {
+  const ModelDescription model =
+      parse_card(R"({"format": 1, "network": "mobilenet_v2", "width": 0.35, "input": [96, 96], "head": [],)"
+                 R"( "preprocessing": {"scale": [1, 1, 1], "offset": [0, 0, 0]}, "classes": []})");
+  EXPECT_EQ(model.temperature, 1);
+  EXPECT_EQ(model.threshold, 0);
+  EXPECT_TRUE(model.unknown.kind.empty());
+  EXPECT_TRUE(model.recipe.empty());
+}
+
+TEST(Card, RefusesNumbersThatMakeNoSense) {
+  const std::string card = format_card(full_description());
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string changed = card;
+    changed.replace(changed.find(from), from.size(), to);
+    return file_error([&] { parse_card(changed); });
+  };
+  EXPECT_THAT(with("\"threshold\":0.625", "\"threshold\":-1"), HasSubstr("expected a temperature above 0"));
+  EXPECT_THAT(with("\"threshold\":0.625", "\"threshold\":\"high\""), HasSubstr("damaged"));
+  EXPECT_THAT(with("\"temperature\":0.3", "\"temperature\":-0.3"),
+              HasSubstr("expected a temperature above 0"));
+  EXPECT_THAT(with("\"kind\":", "\"sort\":"), HasSubstr("damaged"));
+  EXPECT_THAT(with("{\"shrinkage\":0.1}", "[]"), HasSubstr("damaged"));
+}
+
 TEST(AtomicFile, ReplacesAWholeFile) {
   const TemporaryFolder folder;
   test::write_bytes(folder / "a", "old");
@@ -118,6 +220,16 @@ TEST(AtomicFile, ReplacesAWholeFile) {
 
 std::size_t files_in(const TemporaryFolder& folder) {
   return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder.path()), {}));
+}
+
+TEST(AtomicFile, ClearsAwayWhatWasLeftOfIt) {
+  const TemporaryFolder folder;
+  for (const char* name : {"a", "a.17-1.partial", "a.ckpt", "b.17-1.partial"})
+    test::write_bytes(folder / name, "x");
+  remove_partial_files(folder / "a");
+  EXPECT_EQ(files_in(folder), 3u);
+  EXPECT_FALSE(std::filesystem::exists(folder / "a.17-1.partial"));
+  remove_partial_files(folder / "absent/a");
 }
 
 // A limit on the size of files stands in for a full disk: write() fails after a part.
