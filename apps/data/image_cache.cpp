@@ -1,14 +1,12 @@
 #include "apps/data/image_cache.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
-#include <exception>
 #include <limits>
 #include <mutex>
-#include <thread>
 #include <utility>
 
+#include "apps/core/for_each_index.h"
 #include "apps/media/image.h"
 #include "apps/media/image_header.h"
 #include "engine/core/context.h"
@@ -35,32 +33,6 @@ std::vector<std::uint8_t> stretch(media::Image image, std::int64_t height, std::
   const Tensor pixels = Tensor::from(ctx, {1, image.height, image.width, 3}, image.pixels);
   return ops::cast(ctx, ops::resize_bilinear(ctx, pixels, height, width), DType::u8)
       .to_vector<std::uint8_t>(ctx);
-}
-
-// Runs work(0) to work(count - 1) on several threads. The first exception ends it and is thrown here.
-template <class Work>
-void for_each_index(std::size_t count, int threads, const Work& work) {
-  std::atomic<std::size_t> next{0};
-  std::mutex mutex;
-  std::exception_ptr error;
-  const auto run = [&] {
-    for (std::size_t i = next++; i < count; i = next++) {
-      try {
-        work(i);
-      } catch (...) {
-        const std::lock_guard lock(mutex);
-        if (!error) error = std::current_exception();
-        next = count;
-      }
-    }
-  };
-  std::vector<std::thread> helpers;
-  const std::size_t wanted =
-      threads > 0 ? static_cast<std::size_t>(threads) : std::max(1u, std::thread::hardware_concurrency());
-  for (std::size_t i = 1; i < std::min(wanted, count); ++i) helpers.emplace_back(run);
-  run();
-  for (auto& helper : helpers) helper.join();
-  if (error) std::rethrow_exception(error);
 }
 
 }  // namespace

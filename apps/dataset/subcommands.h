@@ -15,5 +15,6 @@ using Work = std::function<int()>;
 // Each adds one subcommand, which sets `work` when it is the one that was asked for.
 void add_inspect(CLI::App& app, Work& work);
 void add_frames(CLI::App& app, Work& work);
+void add_synth(CLI::App& app, Work& work);
 
 }  // namespace pila
