@@ -154,9 +154,12 @@ std::vector<std::vector<std::size_t>> fold_images(std::span<const std::int32_t> 
                      " folds are expected, as many as there are groups at most, got " +
                      std::to_string(folds));
   }
-  // The largest first, so that the small ones can even out what those leave.
-  std::stable_sort(collected.list.begin(), collected.list.end(),
-                   [](const Group& a, const Group& b) { return a.images.size() > b.images.size(); });
+  // The largest first, so that the small ones can even out what those leave; class by class, so that what
+  // one class leaves uneven the next one evens out.
+  std::stable_sort(collected.list.begin(), collected.list.end(), [](const Group& a, const Group& b) {
+    if (a.images.size() != b.images.size()) return a.images.size() > b.images.size();
+    return a.counts.begin()->first < b.counts.begin()->first;
+  });
   std::vector<std::vector<std::size_t>> held_out(static_cast<std::size_t>(folds));
   std::vector<std::vector<std::int64_t>> counts(held_out.size(),
                                                 std::vector<std::int64_t>(collected.class_sizes.size()));

@@ -241,8 +241,10 @@ void add_pairs(const Inspection& seen, std::size_t most, std::vector<media::Tile
     const DuplicatePair& pair = seen.pairs[i];
     for (const std::size_t index : {pair.a, pair.b}) {
       const LabelledImage& image = seen.image(index);
+      const std::string& name = seen.folder.classes[static_cast<std::size_t>(image.label)];
       tiles.push_back({media::load_image(image.file),
-                       fmt::format("pair {}, {:.3f}, {}\n{}", i + 1, pair.distance, name_of(image.part),
+                       fmt::format("pair {}: {:.3f}\n{}\n{}", i + 1, pair.distance,
+                                   image.part == Part::whole ? name : name_of(image.part) + ("/" + name),
                                    image.file.filename().string()),
                        seen.across(pair) || seen.relabelled(pair) ? kRed : kOrange});
     }
