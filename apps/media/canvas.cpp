@@ -6,6 +6,7 @@
 #include <opencv2/imgproc.hpp>
 #include <vector>
 
+#include "apps/media/lettering.h"
 #include "engine/core/error.h"
 
 namespace pila::media {
@@ -29,20 +30,6 @@ cv::Point fixed_point(const Point& point) {
 }
 
 int stroke(double thickness) { return std::max(1, cvRound(thickness * kOversampling)); }
-
-std::string drawable(const std::string& text) {
-  std::string result;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool continues_character = (byte & 0xC0) == 0x80;
-    if (byte >= 0x20 && byte < 0x7F) {
-      result += c;
-    } else if (!continues_character) {
-      result += '?';
-    }
-  }
-  return result;
-}
 
 // How a text is drawn on the oversampled sheet.
 struct Lettering {
@@ -213,14 +200,7 @@ double text_width(const std::string& text, const TextStyle& style) {
 }
 
 std::string shortened(const std::string& text, double width, const TextStyle& style) {
-  const std::string whole = drawable(text);
-  std::string result = whole;
-  for (std::size_t kept = whole.size(); kept > 1 && text_width(result, style) > width;) {
-    --kept;
-    const std::size_t tail = kept / 2;
-    result = whole.substr(0, kept - tail) + "..." + whole.substr(whole.size() - tail);
-  }
-  return result;
+  return shortened(text, [&](const std::string& shorter) { return text_width(shorter, style) <= width; });
 }
 
 }  // namespace pila::media

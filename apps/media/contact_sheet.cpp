@@ -5,6 +5,7 @@
 #include <opencv2/imgproc.hpp>
 #include <vector>
 
+#include "apps/media/lettering.h"
 #include "engine/core/error.h"
 
 namespace pila::media {
@@ -21,36 +22,11 @@ int text_width(const std::string& text) {
   return cv::getTextSize(text, kFont, kFontScale, 1, &baseline).width;
 }
 
-// One '?' for each character that is not printable ASCII, however many bytes UTF-8 needs for it.
-std::string drawable(const std::string& text) {
-  std::string result;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool continues_character = (byte & 0xC0) == 0x80;
-    if (byte >= 0x20 && byte < 0x7F) {
-      result += c;
-    } else if (!continues_character) {
-      result += '?';
-    }
-  }
-  return result;
-}
-
-std::string shortened(const std::string& text, int width) {
-  std::string result = text;
-  for (std::size_t kept = text.size(); text_width(result) > width && kept > 1;) {
-    --kept;
-    const std::size_t tail = kept / 2;
-    result = text.substr(0, kept - tail) + "..." + text.substr(text.size() - tail);
-  }
-  return result;
-}
-
 std::vector<std::string> lines_of(const std::string& caption) {
   std::vector<std::string> lines;
   for (std::size_t begin = 0; begin <= caption.size();) {
     const std::size_t end = std::min(caption.find('\n', begin), caption.size());
-    lines.push_back(drawable(caption.substr(begin, end - begin)));
+    lines.push_back(caption.substr(begin, end - begin));
     begin = end + 1;
   }
   return lines;
@@ -95,7 +71,8 @@ Image contact_sheet(std::span<const Tile> tiles, int columns, int tile_size) {
     int baseline = top + tile_size;
     for (const auto& line : lines_of(tile.caption)) {
       baseline += kLineHeight;
-      cv::putText(sheet, shortened(line, tile_size), {left, baseline - 3}, kFont, kFontScale, kInk, 1,
+      const auto fits = [&](const std::string& text) { return text_width(text) <= tile_size; };
+      cv::putText(sheet, shortened(line, fits), {left, baseline - 3}, kFont, kFontScale, kInk, 1,
                   cv::LINE_AA);
     }
   }
