@@ -1,8 +1,8 @@
-// Writes a model whose weights hold what make_fixtures.py calls their pattern, for verify_with_keras.py.
+// Writes a model with all that a file may carry, whose weights hold what make_fixtures.py calls their
+// pattern, for verify_with_keras.py.
 #include <cstdio>
 
 #include "tests/weights/support.h"
-#include "weights/model_card.h"
 #include "weights/save_weights.h"
 
 int main(int argc, char** argv) {
@@ -12,11 +12,14 @@ int main(int argc, char** argv) {
     return 2;
   }
   const Context ctx(Device::cpu(1));
-  ModelDescription card;
-  card.spec.width = 0.35;
-  card.spec.input_height = card.spec.input_width = 96;
-  card.spec.head = imagenet_head(5);
-  const Model model(ctx, card.spec);
+  ModelDescription description;
+  description.spec.width = 0.35;
+  description.spec.input_height = description.spec.input_width = 96;
+  description.spec.head = imagenet_head(5);
+  description.classes = {"a", "b", "c", "d", "e"};
+  description.recipe = "\"" + std::string(100'000, 'r') + "\"";  // more than an attribute has room for
+  description.arrays["class_means"] = {{5, 1280}, std::vector<float>(5 * 1280, 0.5f)};
+  const Model model(ctx, description.spec);
   for (const Layer* layer : model.layers()) {
     for (const Parameter& parameter : layer->parameters()) {
       const auto count = static_cast<std::size_t>(parameter.value.shape().elements());
@@ -25,5 +28,5 @@ int main(int argc, char** argv) {
       parameter.value.assign(ctx, std::span<const float>(values));
     }
   }
-  save_weights(ctx, model, argv[1], format_card(card));
+  save_model(ctx, model, description, argv[1]);
 }
