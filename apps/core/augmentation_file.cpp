@@ -66,7 +66,9 @@ constexpr std::pair<const char*, FillMode> kFills[] = {
     {"reflect", FillMode::reflect}, {"constant", FillMode::constant}, {"nearest", FillMode::nearest}};
 
 [[noreturn]] void throw_expected(const std::string& key, const std::string& expected, const Json& got) {
-  const std::string text = got.dump(-1, ' ', false, Json::error_handler_t::replace);
+  // Arrays and objects by their kind alone: dump() calls itself for each level of a nested one.
+  const std::string text = got.is_primitive() ? got.dump(-1, ' ', false, Json::error_handler_t::replace)
+                                              : std::string("an ") + got.type_name();
   throw FileError("expected " + expected + " for " + key + ", got " + in_quotes(text));
 }
 

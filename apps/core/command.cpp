@@ -32,6 +32,7 @@ int report(const CLI::App& app, const std::string& message, ExitCode code) {
 
 int run_command(CLI::App& app, int argc, char** argv, const std::function<int()>& work) {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   struct sigaction action = {};
   action.sa_handler = remember_signal;
   action.sa_flags = SA_RESETHAND;  // a second one ends the program at once

@@ -14,8 +14,8 @@ namespace pila {
 enum ExitCode : int { kDone = 0, kFailed = 1, kMisused = 2 };
 
 // Parses the arguments, then calls `work`, which returns an exit code or throws. What is thrown becomes one
-// line on stderr behind the program's name; UsageError is wrong usage. Writing into a closed pipe is an
-// error, not a signal.
+// line on stderr behind the program's name; UsageError is wrong usage. Writing into a closed pipe,
+// or more than a file may hold, is an error, not a signal.
 int run_command(CLI::App& app, int argc, char** argv, const std::function<int()>& work);
 
 // Whether SIGINT or SIGTERM came since run_command() began; long work looks at it and stops tidily.

@@ -42,7 +42,8 @@ std::string to_json(const Verdict& verdict, std::span<const std::string> classes
   Json line;
   line["source"] = verdict.source;
   line["index"] = verdict.index;
-  line["label"] = classes[best];
+  line["label"] = verdict.recognised ? classes[best] : kOthers;
+  line["recognised"] = verdict.recognised;
   line["probability"] = verdict.probabilities[best];
   line["probabilities"] = std::move(probabilities);
   line["latency_ms"] = {{"decode", to_microseconds_precision(verdict.decode_ms)},
@@ -53,6 +54,7 @@ std::string to_json(const Verdict& verdict, std::span<const std::string> classes
 
 std::string to_text(const Verdict& verdict, std::span<const std::string> classes, std::size_t top) {
   std::string text = verdict.source + ":";
+  if (!verdict.recognised) text += std::string(" ") + kOthers + ";";
   const char* separator = " ";
   for (const std::size_t i : top_classes(verdict.probabilities, top)) {
     text += fmt::format("{}{} {:.1f}%", separator, classes[i], verdict.probabilities[i] * 100);

@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "apps/core/class_names.h"
+#include "apps/report/confidence_card.h"
+#include "apps/report/predict.h"
 #include "engine/core/error.h"
 
 namespace fs = std::filesystem;
@@ -31,6 +34,11 @@ Classifier::Classifier(const fs::path& model, const fs::path& labels, int thread
                                 names.size()));
   }
   classes_ = distinct_names(names);
+  try {
+    confidence_ = confidence_of(loaded_);
+  } catch (const FileError& error) {
+    throw FileError(model.string() + ": " + error.what());
+  }
 }
 
 std::string Classifier::describe() const {
@@ -39,22 +47,25 @@ std::string Classifier::describe() const {
                      spec.input_width, spec.input_height, classes_.size());
 }
 
-std::vector<std::vector<float>> Classifier::classify(std::span<const float> images,
+std::vector<Classifier::Answer> Classifier::classify(std::span<const float> images,
                                                      std::int64_t count) const {
   const auto& input = loaded_.preprocessing;
-  const auto batch = Tensor::from(ctx_, {count, input.height, input.width, 3}, images);
-  const auto values = loaded_.model->probabilities(ctx_, batch).to_vector<float>(ctx_);
-  std::vector<std::vector<float>> rows;
-  for (auto row = values.begin(); row != values.end(); row += static_cast<std::ptrdiff_t>(classes_.size())) {
-    rows.emplace_back(row, row + static_cast<std::ptrdiff_t>(classes_.size()));
+  Predictions predictions;
+  predictions.classes = classes_;
+  append_outputs(ctx_, *loaded_.model, Tensor::from(ctx_, {count, input.height, input.width, 3}, images),
+                 predictions);
+  if (!std::ranges::all_of(predictions.logits, [](float logit) { return std::isfinite(logit); })) {
+    throw FileError(file_.string() + ": the network's probabilities are not numbers; its weights are unfit");
   }
-  for (const float value : values) {
-    if (!std::isfinite(value)) {
-      throw FileError(file_.string() +
-                      ": the network's probabilities are not numbers; its weights are unfit");
-    }
+  predictions.labels.assign(static_cast<std::size_t>(count), kUnknownLabel);
+  predictions.files.resize(static_cast<std::size_t>(count));
+  const std::vector<bool> recognised = accepted(predictions, confidence_);
+  std::vector<Answer> answers;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto shares = probabilities(predictions.logits_of(i), confidence_.temperature);
+    answers.push_back({{shares.begin(), shares.end()}, recognised[static_cast<std::size_t>(i)]});
   }
-  return rows;
+  return answers;
 }
 
 }  // namespace pila

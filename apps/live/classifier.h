@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/report/confidence.h"
 #include "weights/load_model.h"
 
 namespace pila {
@@ -21,14 +22,19 @@ class Classifier {
   std::string describe() const;                                           // for people, in one line
   const std::vector<std::string>& warnings() const { return warnings_; }  // for people, too
 
-  // images: `count` preprocessed images one behind the other. Returns [count][classes]. Throws FileError when
-  // the network's answer is not a number.
-  std::vector<std::vector<float>> classify(std::span<const float> images, std::int64_t count) const;
+  struct Answer {
+    std::vector<float> probabilities;  // by class, at the model's temperature
+    bool recognised = true;            // false for what the model's thresholds call "others"
+  };
+  // images: `count` preprocessed images one behind the other. Throws FileError when the network's answer is
+  // not a number.
+  std::vector<Answer> classify(std::span<const float> images, std::int64_t count) const;
 
  private:
   std::filesystem::path file_;
   Context ctx_;
   LoadedModel loaded_;
+  Confidence confidence_;
   std::vector<std::string> classes_;
   std::vector<std::string> warnings_;
 };

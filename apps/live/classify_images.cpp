@@ -71,13 +71,14 @@ int classify_images(const ClassifyImagesOptions& options) {
     for (const auto& image : batch) pixels.insert(pixels.end(), image.pixels.begin(), image.pixels.end());
     const auto count = static_cast<std::int64_t>(batch.size());
     Stopwatch watch;
-    auto probabilities = classifier.classify(pixels, count);
+    auto answers = classifier.classify(pixels, count);
     const double network_ms = watch.lap_ms() / static_cast<double>(count);
     for (std::size_t i = 0; i < batch.size(); ++i) {
       const LoadedImage& image = batch[i];
       const Verdict verdict{.source = images.files[static_cast<std::size_t>(image.index)].string(),
                             .index = image.index,
-                            .probabilities = std::move(probabilities[i]),
+                            .probabilities = std::move(answers[i].probabilities),
+                            .recognised = answers[i].recognised,
                             .decode_ms = image.decode_ms,
                             .preprocess_ms = image.preprocess_ms,
                             .network_ms = network_ms};

@@ -23,6 +23,9 @@ enum class NormMode {
   frozen,       // the moving ones, which stay
   batch,        // the batch's, as Keras
   recalibrate,  // the moving ones, measured anew at the end with the trained weights
+  // The batch's; before every look at validation, and at the end, the moving ones are measured anew. For
+  // random weights: a short training ends before Keras' moving statistics have come near the true ones.
+  batch_recalibrate,
 };
 
 // What pixels become before the network: -1..1 as MobileNetV2 was trained, or 0..1.
@@ -68,9 +71,9 @@ Recipe named_recipe(std::string_view name);
 
 // Sets one value by its name, as the command line gives it. Keys of a stage: epochs, lr, schedule (constant
 // or cosine), warmup, final, freeze, trainable-last, layer-decay, patience. Keys of a recipe: name, batch,
-// dropout, weight-decay, decay-kernels-only, clip-norm, average, label-smoothing, balanced, bn (frozen, batch
-// or recalibrate), monitor (none, loss or accuracy), pixels (-1..1 or 0..1). Throws UsageError for another
-// key or value.
+// dropout, weight-decay, decay-kernels-only, clip-norm, average, label-smoothing, balanced, bn (frozen,
+// batch, recalibrate or batch-recalibrate), monitor (none, loss or accuracy), pixels (-1..1 or 0..1). Throws
+// UsageError for another key or value.
 void set(Stage& stage, std::string_view key, std::string_view text);
 void set(Recipe& recipe, std::string_view key, std::string_view text);
 

@@ -22,8 +22,10 @@ constexpr Word<ScheduleKind> kSchedules[] = {{"constant", ScheduleKind::constant
                                              {"cosine", ScheduleKind::cosine}};
 constexpr Word<Monitor> kMonitors[] = {
     {"none", Monitor::none}, {"loss", Monitor::loss}, {"accuracy", Monitor::accuracy}};
-constexpr Word<NormMode> kNormModes[] = {
-    {"frozen", NormMode::frozen}, {"batch", NormMode::batch}, {"recalibrate", NormMode::recalibrate}};
+constexpr Word<NormMode> kNormModes[] = {{"frozen", NormMode::frozen},
+                                         {"batch", NormMode::batch},
+                                         {"recalibrate", NormMode::recalibrate},
+                                         {"batch-recalibrate", NormMode::batch_recalibrate}};
 constexpr Word<PixelRange> kPixelRanges[] = {{"-1..1", PixelRange::minus_one_to_one},
                                              {"0..1", PixelRange::zero_to_one}};
 

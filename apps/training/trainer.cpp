@@ -112,7 +112,8 @@ void Trainer::begin_stage() {
   } else {
     model_.freeze_first(stage().freeze.value_or(0));
   }
-  set_batch_statistics(model_, recipe_.norm == NormMode::batch);
+  set_batch_statistics(model_,
+                       recipe_.norm == NormMode::batch || recipe_.norm == NormMode::batch_recalibrate);
 
   StepOptions options;
   options.preprocessing = preprocessing_;
@@ -189,6 +190,7 @@ bool Trainer::finish_epoch(const TrainerHooks& hooks) {
   if (!images_.validation.empty()) {
     auto& average = step_->average();
     if (average) average->swap(ctx_);
+    if (recipe_.norm == NormMode::batch_recalibrate) recalibrate();
     const Evaluation evaluation =
         evaluate(predict_cached(ctx_, model_, preprocessing_, images_, images_.validation, loader_threads_));
     row.values["val_loss"] = evaluation.loss;
@@ -227,10 +229,15 @@ void Trainer::finish_stage() {
   ++at_.stage;
   at_.epoch = 0;
   at_.waited = 0;
-  if (at_.stage == recipe_.stages.size() && recipe_.norm == NormMode::recalibrate) {
-    recalibrate_on(ctx_, model_, preprocessing_, images_, images_.train, loader_threads_);
+  const bool at_end = at_.stage == recipe_.stages.size();
+  if (recipe_.norm == NormMode::batch_recalibrate || (at_end && recipe_.norm == NormMode::recalibrate)) {
+    recalibrate();
   }
   begin_stage();
+}
+
+void Trainer::recalibrate() {
+  recalibrate_on(ctx_, model_, preprocessing_, images_, images_.train, loader_threads_);
 }
 
 void Trainer::save(Checkpoint& checkpoint) const {

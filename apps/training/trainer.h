@@ -68,6 +68,7 @@ class Trainer {
   bool finish_epoch(const TrainerHooks& hooks);
   void keep_best();
   void finish_stage();
+  void recalibrate();
 
   Context ctx_;
   Model& model_;

@@ -33,10 +33,10 @@ TEST(Verdict, TopClassesAreSortedAndTiesKeepOrder) {
 }
 
 TEST(Verdict, JsonHasItsKeysInOrder) {
-  const Verdict verdict{"a \"b\".jpg", 7, {0.125f, 0.5f, 0.375f}, 1.2344, 0.5, 2};
+  const Verdict verdict{"a \"b\".jpg", 7, {0.125f, 0.5f, 0.375f}, true, 1.2344, 0.5, 2};
   const std::vector<std::string> classes = {"zinc", "alkaline", "lithium"};
   EXPECT_EQ(to_json(verdict, classes, 1),
-            R"({"source":"a \"b\".jpg","index":7,"label":"alkaline","probability":0.5,)"
+            R"({"source":"a \"b\".jpg","index":7,"label":"alkaline","recognised":true,"probability":0.5,)"
             R"("probabilities":{"zinc":0.125,"alkaline":0.5,"lithium":0.375},)"
             R"("latency_ms":{"decode":1.234,"preprocess":0.5,"network":2.0}})");
 }
@@ -68,6 +68,16 @@ TEST(Verdict, JsonSurvivesNamesThatAreNotUtf8) {
 TEST(Verdict, TextNamesTheBest) {
   const std::vector<std::string> classes = {"zinc", "alkaline"};
   EXPECT_EQ(to_text({"a.jpg", 0, {0.25f, 0.75f}}, classes, 2), "a.jpg: alkaline 75.0% | zinc 25.0%");
+}
+
+TEST(Verdict, WhatIsNotRecognisedIsOthers) {
+  const Verdict verdict{.source = "a.jpg", .probabilities = {0.25f, 0.75f}, .recognised = false};
+  const std::vector<std::string> classes = {"zinc", "alkaline"};
+  EXPECT_EQ(to_text(verdict, classes, 2), "a.jpg: others; alkaline 75.0% | zinc 25.0%");
+  const auto line = nlohmann::json::parse(to_json(verdict, classes, 2));
+  EXPECT_EQ(line["label"], "others");
+  EXPECT_EQ(line["recognised"], false);
+  EXPECT_EQ(line["probability"], 0.75);
 }
 
 TEST(Output, FileAppearsWhenItIsComplete) {

@@ -98,7 +98,8 @@ TEST_F(Live, WritesOneJsonLineForEachImage) {
   for (std::size_t i = 0; i < lines.size(); ++i) {
     std::vector<std::string> keys;
     for (const auto& [key, value] : lines[i].items()) keys.push_back(key);
-    EXPECT_THAT(keys, ElementsAre("source", "index", "label", "probability", "probabilities", "latency_ms"));
+    EXPECT_THAT(keys, ElementsAre("source", "index", "label", "recognised", "probability", "probabilities",
+                                  "latency_ms"));
     EXPECT_EQ(lines[i]["source"], sources[i]);
     EXPECT_EQ(lines[i]["index"], i);
     std::vector<std::string> classes;

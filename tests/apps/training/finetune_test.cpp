@@ -19,6 +19,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 using Arguments = std::vector<std::string>;
 
 class Finetune : public testing::Test {
@@ -141,6 +142,30 @@ TEST_F(Finetune, InterruptedSaysHowToGoOn) {
   EXPECT_NO_THROW(load_checkpoint(at("run/last.ckpt")));
 }
 
+TEST_F(Finetune, ACheckpointThatCannotBeWrittenDoesNotEndTheTraining) {
+  std::string line = "\"$0\"";
+  for (const std::string& argument : quick("run", {"--epochs", "5000"})) line += " '" + argument + "'";
+  // The checkpoint's place is taken by a folder while it trains.
+  const test::Finished done = test::run_shell(
+      PILA_FINETUNE,
+      "cd '" + at("") + "'; " + line +
+          " & while [ ! -e run/metrics.csv ]; do sleep 0.1; done; mv run/last.ckpt kept; mkdir -p "
+          "run/last.ckpt/x; sleep 0.3; kill -INT $!; wait $!");
+  EXPECT_EQ(done.exit_code, 1);
+  EXPECT_THAT(done.err, AllOf(HasSubstr("last.ckpt"), HasSubstr("the training goes on")));
+  fs::remove_all(at("run/last.ckpt"));
+  fs::rename(at("kept"), at("run/last.ckpt"));
+  EXPECT_NO_THROW(load_checkpoint(at("run/last.ckpt")));  // the one before is as it was
+}
+
+TEST_F(Finetune, AFullDiskIsSaidBeforeTraining) {
+  std::string line = "\"$0\"";
+  for (const std::string& argument : quick("run")) line += " '" + argument + "'";
+  const test::Finished done = test::run_shell(PILA_FINETUNE, "ulimit -f 64; " + line);
+  EXPECT_EQ(done.exit_code, 1);
+  EXPECT_THAT(done.err, AllOf(HasSubstr("File too large"), Not(HasSubstr("epoch"))));
+}
+
 TEST_F(Finetune, ResumeOnOtherImagesIsRefused) {
   ASSERT_EQ(run(quick("run")).exit_code, 0);
   fs::remove(at("shapes/disc/3.png"));
@@ -212,6 +237,8 @@ TEST_F(Finetune, BadData) {
   fails(quick("d"), "empty");
   fs::remove(at("shapes/empty"));
   fails(with(quick("e"), "--weights", at("nothing.h5")), "nothing.h5");
+  ASSERT_EQ(run(quick("narrow")).exit_code, 0);
+  fails(with(with(quick("f"), "--weights", at("narrow/model.h5")), "--width", "0.5"), "width");
 }
 
 TEST_F(Finetune, AFullRunFolderIsNotTouched) {

@@ -1,5 +1,6 @@
 // The trainer: it learns, repeats itself to the bit, and goes on from any batch as if nothing had happened.
 #include "apps/training/trainer.h"
+#include "apps/training/predict_cached.h"
 
 #include <gtest/gtest.h>
 
@@ -98,12 +99,12 @@ class TrainerTest : public testing::Test {
 
 TEST_F(TrainerTest, LearnsShapes) {
   FineTuneOptions options = small_options(folder_.path());
-  options.recipe.stages = {parse_stage("epochs=25,lr=0.005,schedule=cosine,warmup=2")};
+  options.recipe.stages = {parse_stage("epochs=40,lr=0.005,schedule=cosine,warmup=2")};
   options.recipe.augmentation = {};
   use(options);
   const auto model = new_model();
   ASSERT_TRUE(trainer_for(*model, ctx_).run(hooks()));
-  ASSERT_EQ(rows_.size(), 25u);
+  ASSERT_EQ(rows_.size(), 40u);
   // Guessing gives a loss of log 3 and a third of them right.
   EXPECT_LT(rows_.back().values.at("loss"), 0.5);
   EXPECT_GT(rows_.back().values.at("accuracy"), 0.85);
@@ -177,6 +178,27 @@ TEST_F(TrainerTest, FrozenStatisticsStayAndRecalibratedOnesMove) {
     ASSERT_TRUE(trainer_for(*model, ctx_).run(hooks()));
     EXPECT_EQ(statistics.to_vector<float>(ctx_) == before, mode == NormMode::frozen);
   }
+}
+
+TEST_F(TrainerTest, BatchStatisticsCanBeMeasuredAnew) {
+  options_.recipe.norm = NormMode::batch_recalibrate;
+  const auto model = new_model();
+  ASSERT_TRUE(trainer_for(*model, ctx_).run(hooks()));
+  const auto trained = all_values(ctx_, *model);
+  const Round& round = division_.rounds[0];
+  recalibrate_on(ctx_, *model, start_->preprocessing(),
+                 {data_.cache.get(), data_.classes, data_.labels, round.train, round.held_out}, round.train,
+                 1);
+  EXPECT_EQ(all_values(ctx_, *model), trained) << "they are the training images' own already";
+
+  options_.recipe.norm = NormMode::batch;
+  const auto other = new_model();
+  ASSERT_TRUE(trainer_for(*other, ctx_).run(hooks()));
+  const auto kernel_of = [&](const Model& of) {
+    return of.find_layer("Conv_1")->parameters()[0].value.to_vector<float>(ctx_);
+  };
+  EXPECT_EQ(kernel_of(*other), kernel_of(*model)) << "measuring changes nothing that is learned";
+  EXPECT_NE(all_values(ctx_, *other), trained);
 }
 
 TEST_F(TrainerTest, PatienceEndsAStage) {
