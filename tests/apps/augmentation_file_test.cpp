@@ -100,8 +100,9 @@ TEST(AugmentationFile, RefusesWhatIsNoObject) {
   }
   EXPECT_NE(error_of(std::string("{\"rotation\": \0 0.1}", 19)), "no error");
   EXPECT_NE(error_of(std::string(50000, '[')), "no error");
-  EXPECT_NE(error_of("{\"rotation\": " + std::string(30000, '[') + std::string(30000, ']') + "}"),
-            "no error");
+  const std::string nested = std::string(30000, '[') + std::string(30000, ']');
+  EXPECT_THAT(error_of("{\"rotation\": " + nested + "}"), HasSubstr("for rotation, got 'an array'"));
+  EXPECT_THAT(error_of(nested), HasSubstr("a JSON object for an augmentation"));
   EXPECT_LT(error_of("{\"" + std::string(50000, 'k') + "\": 1}").size(), 1000u);
 }
 
