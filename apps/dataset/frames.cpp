@@ -24,7 +24,7 @@ struct FramesOptions {
   fs::path video, folder;
   std::int64_t every = 1;
   std::string format = "jpg";
-  double drop_similar = -1;  // distance to the last frame that was kept; negative: none is dropped
+  std::string drop_similar;  // distance to the last frame that was kept; empty: none is dropped
 };
 
 void save(const media::Image& frame, const fs::path& file) {
@@ -49,10 +49,11 @@ int extract_frames(const FramesOptions& options) {
     return fmt::format("{} frames seen, {} written to {}, {} dropped as similar", seen, written,
                        options.folder.string(), dropped);
   };
+  const double similar = options.drop_similar.empty() ? -1 : std::stod(options.drop_similar);
   const auto take = [&](const media::Image& frame) {
-    if (options.drop_similar >= 0) {
+    if (similar >= 0) {
       const PerceptualHash hash = perceptual_hash(frame);
-      if (last_kept && perceptual_distance(*last_kept, hash) <= options.drop_similar) {
+      if (last_kept && perceptual_distance(*last_kept, hash) <= similar) {
         ++dropped;
         return;
       }
@@ -96,9 +97,12 @@ void add_frames(CLI::App& app, Work& work) {
       ->check(CLI::IsMember({"jpg", "png"}))
       ->capture_default_str()
       ->type_name("FORMAT");
-  command->add_flag("--drop-similar{0.05}", options->drop_similar,
-                    "drop frames that are near-identical to the last one kept; --drop-similar=D sets the\n"
-                    "distance, 0 for equal ones alone, about 1 for unrelated ones");
+  // As text: for a number, CLI11 takes a flag to be a count.
+  command
+      ->add_flag("--drop-similar{0.05}", options->drop_similar,
+                 "drop frames that are near-identical to the last one kept; --drop-similar=D sets the\n"
+                 "distance: 0 for equal ones alone, about 1 for unrelated ones")
+      ->check(CLI::NonNegativeNumber);
   command->callback([options, &work] { work = [options] { return extract_frames(*options); }; });
 }
 
