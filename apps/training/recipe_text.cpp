@@ -129,6 +129,15 @@ struct Reader {
   }
 };
 
+// Values nested without end would overflow the stack of those that copy and print them.
+Json parse_shallow(std::string_view text) {
+  constexpr int kMaxDepth = 8;
+  return Json::parse(text, [](int depth, Json::parse_event_t, Json&) {
+    if (depth > kMaxDepth) throw FileError("no recipe: its values are nested too deeply");
+    return true;
+  });
+}
+
 Json object_of(Json json, const std::string& what) {
   if (!json.is_object()) throw FileError("a " + what + " is expected to be a JSON object");
   return json;
@@ -228,7 +237,7 @@ std::string format_recipe(const Recipe& recipe) {
 
 Recipe parse_recipe(std::string_view text) {
   try {
-    Reader reader{object_of(Json::parse(text), "recipe")};
+    Reader reader{object_of(parse_shallow(text), "recipe")};
     Recipe recipe;
     visit_recipe(recipe, reader);
     if (const auto stages = reader.json.find("stages"); stages != reader.json.end()) {

@@ -127,6 +127,12 @@ INSTANTIATE_TEST_SUITE_P(
                     BadRecipe{"Augmentations", R"({"stages": [{}], "augmentation": 7})", ""}),
     [](const auto& test) { return test.param.name; });
 
+TEST(Recipe, EndlessNestingIsRefused) {
+  const std::string deep(500'000, '[');
+  EXPECT_THAT(thrown<FileError>([&] { parse_recipe(deep); }), HasSubstr("nested"));
+  EXPECT_THAT(thrown<FileError>([&] { parse_recipe("{\"stages\": " + deep); }), HasSubstr("nested"));
+}
+
 TEST(Options, ComeBackFromTheirText) {
   FineTuneOptions options;
   options.data = "/photographs";

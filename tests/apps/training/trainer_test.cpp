@@ -9,6 +9,7 @@
 
 #include "apps/report/evaluation.h"
 #include "apps/training/data_set.h"
+#include "apps/training/predict_cached.h"
 #include "apps/training/start_model.h"
 #include "engine/core/error.h"
 #include "tests/apps/process.h"
