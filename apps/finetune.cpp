@@ -19,7 +19,7 @@ struct Change {
   const char* help;
 };
 constexpr Change kRecipeChanges[] = {
-    {"bn", "frozen|batch|recalibrate", "statistics that batch normalisation trains with"},
+    {"bn", "frozen|batch|recalibrate|batch-recalibrate", "statistics that batch normalisation trains with"},
     {"monitor", "none|loss|accuracy", "validation value whose best epoch is kept"},
     {"batch", "N", "photographs in a step"},
     {"dropout", "RATE", "before the last layer"},

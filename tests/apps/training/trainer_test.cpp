@@ -1,6 +1,5 @@
 // The trainer: it learns, repeats itself to the bit, and goes on from any batch as if nothing had happened.
 #include "apps/training/trainer.h"
-#include "apps/training/predict_cached.h"
 
 #include <gtest/gtest.h>
 
