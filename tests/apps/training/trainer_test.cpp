@@ -101,6 +101,9 @@ TEST_F(TrainerTest, LearnsShapes) {
   FineTuneOptions options = small_options(folder_.path());
   options.recipe.stages = {parse_stage("epochs=40,lr=0.005,schedule=cosine,warmup=2")};
   options.recipe.augmentation = {};
+  options.recipe.dropout = 0;
+  options.recipe.batch = 32;
+  options.size = 64;
   use(options);
   const auto model = new_model();
   ASSERT_TRUE(trainer_for(*model, ctx_).run(hooks()));
