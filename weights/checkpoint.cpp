@@ -67,6 +67,7 @@ std::uint32_t checksum(std::span<const std::byte> bytes) {
 
 class Writer {
  public:
+  explicit Writer(std::size_t expected) { bytes_.reserve(expected); }
   void raw(const void* data, std::size_t size) {
     const auto* from = static_cast<const std::byte*>(data);
     bytes_.insert(bytes_.end(), from, from + size);
@@ -83,7 +84,11 @@ class Writer {
 };
 
 std::vector<std::byte> format(const Checkpoint& checkpoint) {
-  Writer out;
+  std::size_t expected = 1 << 16;
+  for (const auto& [name, array] : checkpoint.arrays) {
+    expected += array.bytes.size() + name.size() + 128;
+  }
+  Writer out(expected);
   out.raw(kSignature.data(), kSignature.size());
   out.number(kFormat);
   out.number(0);  // the length, when it is known
