@@ -35,6 +35,11 @@ double negative_log_posterior(const Predictions& predictions, double temperature
   return sum + prior / count;
 }
 
+std::vector<double> scores_of(const Predictions& predictions, const Confidence& confidence) {
+  return predictions.familiarity.empty() ? familiarity(predictions, confidence.score, confidence.features)
+                                         : predictions.familiarity;
+}
+
 // The place of f's least value in [low, high], by golden sections.
 template <class F>
 double minimise(const F& f, double low, double high) {
@@ -83,7 +88,7 @@ Confidence fit_confidence(const Predictions& validation, FamiliarityScore score,
   confidence.temperature = fit_temperature(validation);
   confidence.score = score;
   confidence.features = statistics;
-  const auto scores = familiarity(validation, score, statistics);
+  const auto scores = scores_of(validation, confidence);
   std::vector<double> right_probabilities, right_scores;
   for (std::int64_t i = 0; i < validation.images(); ++i) {
     const auto at = static_cast<std::size_t>(i);
@@ -102,7 +107,7 @@ Confidence fit_confidence(const Predictions& validation, FamiliarityScore score,
 }
 
 std::vector<bool> accepted(const Predictions& predictions, const Confidence& confidence) {
-  const auto scores = familiarity(predictions, confidence.score, confidence.features);
+  const auto scores = scores_of(predictions, confidence);
   std::vector<bool> result;
   for (std::int64_t i = 0; i < predictions.images(); ++i) {
     const auto shares = probabilities(predictions.logits_of(i), confidence.temperature);

@@ -11,7 +11,9 @@
 
 namespace pila {
 
-// Ways to say how much a picture is like those that the network learned from: larger is more alike.
+// Ways to say how much a picture is like those that the network learned from: larger is more alike. Of three
+// trainings on BatSort's nine kinds of battery, with its `Other` ones as unknown, the areas under the ROC
+// curve are 0.83 by cosine, 0.78 by energy and by max_logit, 0.77 by max_softmax and 0.70 by mahalanobis.
 enum class FamiliarityScore {
   max_softmax,  // largest probability at temperature 1
   max_logit,    // largest logit

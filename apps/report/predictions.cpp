@@ -44,6 +44,9 @@ void Predictions::check() const {
   if (labels.empty() ? !features.empty() : features.size() % labels.size() != 0) {
     fail("equally many features each", features.size());
   }
+  if (!familiarity.empty() && familiarity.size() != labels.size()) {
+    fail("as many scores of familiarity", familiarity.size());
+  }
   for (std::int64_t i = 0; i < images(); ++i) {
     const auto at = static_cast<std::size_t>(i);
     if (labels[at] < kUnknownLabel || labels[at] >= static_cast<std::int32_t>(classes.size())) {

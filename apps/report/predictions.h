@@ -17,6 +17,9 @@ struct Predictions {
   std::vector<std::int32_t> labels;  // [images], in [0, classes) or kUnknownLabel
   std::vector<float> logits;         // [images, classes]
   std::vector<float> features;       // [images, channels], pooled; may be empty
+  // [images], or empty: the score that Confidence goes by, where it was computed when the network was at hand
+  // that gave the features, as in cross-validation.
+  std::vector<double> familiarity;
 
   std::int64_t images() const { return static_cast<std::int64_t>(labels.size()); }
   std::int64_t channels() const;  // 0 without features

@@ -156,6 +156,18 @@ TEST(Confidence, RejectsNothingWhereNothingWasRight) {
   EXPECT_EQ(accepted(validation, confidence), (std::vector<bool>{true, true}));
 }
 
+TEST(Confidence, GoesByScoresThatCameWithThePredictions) {
+  Predictions validation = predicted_as({0, 1, 0}, {0, 1, 0}, 2, 3);
+  validation.familiarity = {0.5, 0.75, 0.25};
+  const FeatureStatistics statistics{1, {0, 1}, {1}};
+  const Confidence confidence = fit_confidence(validation, FamiliarityScore::cosine, statistics);
+  EXPECT_EQ(confidence.least_familiarity, 0.25);
+  validation.familiarity = {0.5, 0.2, 0.25};
+  EXPECT_EQ(accepted(validation, confidence), (std::vector<bool>{true, false, true}));
+  validation.familiarity.pop_back();
+  EXPECT_THROW(validation.check(), ShapeError);
+}
+
 TEST(Confidence, ComesBackFromAModelFile) {
   Confidence confidence;
   confidence.temperature = 1.7;
