@@ -1,64 +1,22 @@
 """Measures MobileNetV2 in Pila against PyTorch and ONNX Runtime: one run, same inputs, same threads.
 
-Every program runs in a process of its own and works only when told to; they take turns, so that whatever
-else the machine does meets all of them. Ratios are peer's time over Pila's, round by round: above 1 Pila is
-faster. Of each ratio the median is given, with the 95% interval of 2000 bootstrap samples.
+Every program runs in a process of its own; they take turns. Ratios are peer's time over Pila's, round by
+round: above 1 Pila is faster. Of each ratio the median is given, with its 95% interval.
 """
 
 import argparse
 import json
 import os
 import pathlib
-import platform
-import re
-import subprocess
 import sys
 import tempfile
-import time
 
 import numpy
 
+from turns import Program, cpu_name, ratio_cell, results_stem, summary, take_turns
+
 HERE = pathlib.Path(__file__).parent
 PEERS = ["torch-channels-last", "torch-contiguous", "torch-compile", "onnxruntime"]
-
-
-class Program:
-    """A process that obeys "run"."""
-
-    def __init__(self, name, command, threads):
-        environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
-        self.name = name
-        self.times, self.losses = [], []
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True, env=environment)
-
-    def wait_until_ready(self):
-        """Whether it is; when not, why not goes to stderr."""
-        if self.process.stdout.readline() == "ready\n":
-            return True
-        lines = self.process.stderr.read().strip().splitlines() or ["ended"]
-        print(f"  {self.name} is left out: {lines[-1]}", file=sys.stderr)
-        return False
-
-    def run(self):
-        self.process.stdin.write("run\n")
-        self.process.stdin.flush()
-        milliseconds, loss = self.process.stdout.readline().split()
-        self.times.append(float(milliseconds))
-        self.losses.append(float(loss))
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.stdout.close()
-        self.process.stderr.close()
-        self.process.wait()
-
-
-def median_interval(values, generator):
-    values = numpy.asarray(values)
-    samples = numpy.median(generator.choice(values, (2000, len(values))), axis=1)
-    low, high = numpy.percentile(samples, [2.5, 97.5])
-    return {"median": float(numpy.median(values)), "low": float(low), "high": float(high)}
 
 
 def write_inputs(file, batch, size, generator):
@@ -79,34 +37,8 @@ def measure(task, options, peers):
             if peer != "onnxruntime" or task["mode"] == "infer":
                 command = [sys.executable, str(HERE / "peers.py"), "--peer", peer, *arguments]
                 programs.append(Program(peer, command, options.threads))
-        ready = [program for program in programs if program.wait_until_ready()]
-        if not ready or ready[0].name != "pila":
-            sys.exit("pila-bench-model does not run")
-        for round_number in range(task["rounds"]):
-            first = round_number % len(ready)
-            for program in ready[first:] + ready[:first]:
-                program.run()
-                time.sleep(options.pause)  # threads of the last one that still spin go to sleep
-        for program in programs:
-            program.close()
-    pila = ready[0]
-    result = dict(task, programs={})
-    for program in ready:
-        result["programs"][program.name] = {
-            "milliseconds": median_interval(program.times, generator),
-            "fastest": min(program.times),
-            "ratio": median_interval(numpy.array(program.times) / numpy.array(pila.times), generator),
-            "loss": [program.losses[0], program.losses[-1]],
-        }
-    return result
-
-
-def cpu_name():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() in ("model name", "Model"):
-            return value.strip()
-    return platform.machine()
+        ready = take_turns(programs, task["rounds"], options.pause)
+    return dict(task, programs=summary(ready, generator))
 
 
 def title(task):
@@ -120,10 +52,7 @@ def table(results):
              "|---|---|" + "---|" * (len(names) - 1)]
     for result in results:
         cells = [title(result), f"{result['programs']['pila']['milliseconds']['median']:.1f}"]
-        for name in names[1:]:
-            program = result["programs"].get(name)
-            ratio = program and program["ratio"]
-            cells.append(f"{ratio['median']:.2f} ({ratio['low']:.2f}-{ratio['high']:.2f})" if ratio else "")
+        cells += [ratio_cell(result["programs"].get(name)) for name in names[1:]]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -159,7 +88,7 @@ def main():
             f"{onnxruntime.__version__}.\nRatio: the peer's time over Pila's in the same round, median (95% "
             f"interval); above 1 Pila is faster.\n\n{table(results)}\n")
     options.results.mkdir(parents=True, exist_ok=True)
-    stem = "_".join(re.findall(r"\w+", about["cpu"]))
+    stem = results_stem()
     (options.results / f"{stem}.json").write_text(json.dumps(dict(about, results=results), indent=1) + "\n")
     (options.results / f"{stem}.md").write_text(text)
     print(text)
