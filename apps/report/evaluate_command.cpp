@@ -136,6 +136,8 @@ class Evaluator {
     return evaluation;
   }
 
+  const Predictions& known() const { return known_; }
+
   void write(const Evaluation& evaluation) const {
     write_report(options_.out, evaluation, known_);
     write_grad_cams(options_.out / "gradcam", ctx_, *loaded_.model, loaded_.preprocessing, known_,
@@ -187,9 +189,10 @@ int evaluate_command(const EvaluateOptions& options) {
     output.write_line(text);
     output.finish();
   };
-  if (json) write(*json, report_json(evaluation));
+  const std::string machine_readable = report_json(evaluation, evaluator.known());
+  if (json) write(*json, machine_readable);
   Output standard;
-  write(standard, json_to_stdout ? report_json(evaluation) : report_text(evaluation));
+  write(standard, json_to_stdout ? machine_readable : report_text(evaluation));
   return kDone;
 }
 

@@ -94,7 +94,7 @@ void write_report(const fs::path& folder, const Evaluation& evaluation, const Pr
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) throw FileError(folder.string() + ": " + error.message());
-  write_text(folder / "report.json", report_json(evaluation));
+  write_text(folder / "report.json", report_json(evaluation, predictions));
   write_text(folder / "report.txt", report_text(evaluation));
   write_confusion(folder / "confusion.png", evaluation);
   write_calibration(folder / "calibration.png", evaluation);

@@ -16,8 +16,9 @@ namespace pila {
 std::string report_text(const Evaluation& evaluation);
 
 // One JSON object: accuracy, loss, classes {name: {precision, recall, f1, images}}, macro, weighted,
-// confusion [true][predicted], calibration_error, unknown (null without), and more.
-std::string report_json(const Evaluation& evaluation);
+// confusion [true][predicted], calibration_error, unknown (null without), and more; with `predictions` also
+// a list of them: file, label, predicted.
+std::string report_json(const Evaluation& evaluation, const Predictions& predictions = {});
 
 // report.json, report.txt, confusion.png, calibration.png, misclassified.png (where something is) and, with
 // unknowns, roc.png. The pictures of mistakes are read from predictions.files. Throws FileError.

@@ -94,7 +94,7 @@ std::string report_text(const Evaluation& evaluation) {
   return text;
 }
 
-std::string report_json(const Evaluation& evaluation) {
+std::string report_json(const Evaluation& evaluation, const Predictions& predictions) {
   const std::size_t count = evaluation.class_names.size();
   const auto names = distinct_names(evaluation.class_names);
   Json classes = Json::object(), confusion = Json::array(), bins = Json::array();
@@ -106,7 +106,7 @@ std::string report_json(const Evaluation& evaluation) {
   for (const CalibrationBin& bin : evaluation.calibration) {
     bins.push_back({{"images", bin.images}, {"confidence", bin.confidence}, {"accuracy", bin.accuracy}});
   }
-  const Json json = {
+  Json json = {
       {"accuracy", evaluation.accuracy},
       {"accuracy_interval", {evaluation.accuracy_low, evaluation.accuracy_high}},
       {"loss", evaluation.loss},
@@ -124,6 +124,12 @@ std::string report_json(const Evaluation& evaluation) {
       {"kept_accuracy", evaluation.kept_accuracy},
       {"unknown", evaluation.unknown ? to_json(*evaluation.unknown) : Json()},
   };
+  for (std::int64_t i = 0; i < predictions.images(); ++i) {
+    const auto image = static_cast<std::size_t>(i);
+    json["predictions"].push_back({{"file", predictions.files[image]},
+                                   {"label", predictions.labels[image]},
+                                   {"predicted", best_class(predictions.logits_of(i))}});
+  }
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -27,6 +27,9 @@ namespace {
 
 constexpr std::chrono::seconds kSaveInterval(20);
 
+// What tells unknown objects apart best: see bench/accuracy/README.md.
+constexpr FamiliarityScore kScore = FamiliarityScore::cosine;
+
 void say(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
 
 // One training of a run: each round of the division, then all images together.
@@ -52,6 +55,7 @@ void append(Predictions& to, const Predictions& more) {
   to.labels.insert(to.labels.end(), more.labels.begin(), more.labels.end());
   to.logits.insert(to.logits.end(), more.logits.begin(), more.logits.end());
   to.features.insert(to.features.end(), more.features.begin(), more.features.end());
+  to.familiarity.insert(to.familiarity.end(), more.familiarity.begin(), more.familiarity.end());
 }
 
 void put_predictions(const Context& ctx, Checkpoint& checkpoint, const Predictions& predictions) {
@@ -62,6 +66,7 @@ void put_predictions(const Context& ctx, Checkpoint& checkpoint, const Predictio
   put("held out labels", predictions.labels);
   put("held out logits", predictions.logits);
   put("held out features", predictions.features);
+  put("held out familiarity", predictions.familiarity);
 }
 
 template <class T>
@@ -125,7 +130,7 @@ class FineTuning {
     for (;; begin_fit()) {
       train();
       if (fit_ + 1 == fits_.size() && fits_[fit_].held_out.empty()) break;
-      append(held_out_, predict(fits_[fit_].held_out));
+      append(held_out_, measure(fits_[fit_]));
       if (++fit_ == fits_.size()) break;
     }
     progress_.reset();
@@ -139,6 +144,13 @@ class FineTuning {
 
   Predictions predict(const std::vector<std::size_t>& images) const {
     return predict_cached(ctx_, *model_, start_.preprocessing(), images_of(fits_[0]), images, threads());
+  }
+
+  // What the fit's own model says of the images that it has not seen.
+  Predictions measure(const Fit& fit) const {
+    Predictions predictions = predict(fit.held_out);
+    predictions.familiarity = familiarity(predictions, kScore, fit_feature_statistics(predict(fit.train)));
+    return predictions;
   }
 
   int threads() const { return std::max(1, options_.threads); }
@@ -230,6 +242,7 @@ void FineTuning::restore_predictions(const Checkpoint& checkpoint) {
   held_out_.labels = get_values<std::int32_t>(ctx_, checkpoint, "held out labels");
   held_out_.logits = get_values<float>(ctx_, checkpoint, "held out logits");
   held_out_.features = get_values<float>(ctx_, checkpoint, "held out features");
+  held_out_.familiarity = get_values<double>(ctx_, checkpoint, "held out familiarity");
   for (std::size_t f = 0; f < fit_; ++f) {
     for (const std::size_t image : fits_[f].held_out) {
       held_out_.files.push_back(data_.cache->files()[image].string());
@@ -270,7 +283,9 @@ Evaluation FineTuning::finish() {
   description.recipe = format_options(options_);
   description.data_hash = data_.fingerprint;
   Confidence confidence;
-  if (held_out_.images() > 0) confidence = fit_confidence(held_out_, FamiliarityScore::energy);
+  if (held_out_.images() > 0) {
+    confidence = fit_confidence(held_out_, kScore, fit_feature_statistics(predict(fits_.back().train)));
+  }
   describe_confidence(confidence, description);
   save_model(ctx_, *model_, description, folder_.model());
 

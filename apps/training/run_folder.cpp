@@ -44,6 +44,8 @@ RunFolder RunFolder::open(const fs::path& path) {
     throw FileError(path.string() + ": holds no run to go on with (no last.ckpt)");
   }
   check_writable(path);
+  remove_partial_files(run.checkpoint());
+  remove_partial_files(run.model());
   return run;
 }
 

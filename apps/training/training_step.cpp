@@ -4,22 +4,14 @@
 #include <cmath>
 
 #include "engine/ops/ops.h"
-#include "layers/normalization.h"
 
 namespace pila {
 namespace {
 
-// What a step changes: the average of a number that stays would differ from it by rounding.
+// The average of a number that stays would differ from it by rounding.
 std::vector<Tensor> changing_values(const Model& model) {
   std::vector<Tensor> values;
-  for (const Layer* layer : model.layers()) {
-    if (!layer->trainable()) continue;
-    const auto* norm = dynamic_cast<const BatchNormalization*>(layer);
-    const bool statistics_move = norm != nullptr && norm->uses_batch_statistics();
-    for (const Parameter& parameter : layer->parameters()) {
-      if (parameter.learns || statistics_move) values.push_back(parameter.value);
-    }
-  }
+  for (const Parameter* parameter : model.changing_parameters()) values.push_back(parameter->value);
   return values;
 }
 

@@ -109,7 +109,10 @@ TEST(WriteReport, WritesFilesThatDecode) {
   evaluation.unknown = evaluate_unknown(predictions, predicted_as({-1}, {0}, 2), {});
   const fs::path out = folder.path() / "new" / "run";
   write_report(out, evaluation, predictions);
-  EXPECT_EQ(test::read_text(out / "report.json"), report_json(evaluation));
+  EXPECT_EQ(test::read_text(out / "report.json"), report_json(evaluation, predictions));
+  const auto listed = nlohmann::json::parse(report_json(evaluation, predictions)).at("predictions");
+  ASSERT_EQ(listed.size(), 4u);
+  EXPECT_EQ(listed[1], (nlohmann::json{{"file", predictions.files[1]}, {"label", 0}, {"predicted", 1}}));
   EXPECT_EQ(test::read_text(out / "report.txt"), report_text(evaluation));
   for (const char* name : {"confusion.png", "calibration.png", "roc.png", "misclassified.png"}) {
     const auto image = media::load_image(out / name);
