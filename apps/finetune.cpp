@@ -149,7 +149,8 @@ void add_run_options(CLI::App& app, Arguments& arguments) {
 
 void add_recipe_options(CLI::App& app, RecipeChanges& changes) {
   app.add_option("--recipe", changes.recipe,
-                 "best, battery-mobilenetv2, batsort, ewaste, or a JSON file; what follows changes it")
+                 "best, battery-mobilenetv2, batsort, ewaste, scratch (for --weights none), or a JSON file; "
+                 "what follows changes it")
       ->capture_default_str()
       ->type_name("NAME|FILE");
   app.add_option("--stage", changes.stages,

@@ -64,7 +64,7 @@ struct Recipe {
   bool operator==(const Recipe&) const = default;
 };
 
-// "best", "battery-mobilenetv2", "batsort", "ewaste".
+// "best", "battery-mobilenetv2", "batsort", "ewaste", "scratch".
 std::vector<std::string> recipe_names();
 // Throws UsageError for another name, listing those there are.
 Recipe named_recipe(std::string_view name);

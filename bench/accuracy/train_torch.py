@@ -76,7 +76,7 @@ def set_mode(model, stage, recipe):
     for i, layer in enumerate(layers):
         layer.module.requires_grad_(i >= first)
         if isinstance(layer.module, nn.BatchNorm2d):
-            layer.module.train(recipe.bn == "batch" and i >= first)
+            layer.module.train(recipe.bn.startswith("batch") and i >= first)
 
 
 def make_optimizer(model, stage, recipe):
@@ -152,8 +152,9 @@ def measure(found, labels):
 
 @torch.no_grad()
 def recalibrate(model, images, recipe):
-    """Batch normalisation's moving statistics anew, as the mean over batches of the training images."""
-    layers = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    """The moving statistics of what learns anew, as the mean over batches of the training images."""
+    model.eval()
+    layers = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d) and m.weight.requires_grad]
     kept = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()
@@ -221,6 +222,8 @@ def train(model, recipe, sets, options):
             loss = train_epoch(network, model, average, optimizer, images, labels, recipe, rates, weights)
             history.append({"epoch": len(history) + 1, "loss": loss, "seconds": time.perf_counter() - start})
             if watched:
+                if recipe.bn == "batch-recalibrate":
+                    recalibrate(current, images, recipe)
                 accuracy, loss = measure(probabilities(current, sets["choose"][0], recipe), sets["choose"][1])
                 history[-1].update(chosen_on_accuracy=accuracy, chosen_on_loss=loss)
                 best.look_at(current, accuracy, loss)
@@ -230,7 +233,7 @@ def train(model, recipe, sets, options):
             if stage.patience and best.waited >= stage.patience:
                 break
         model.load_state_dict(best.weights or current.state_dict())
-    if recipe.bn == "recalibrate":
+    if recipe.bn.endswith("recalibrate"):
         recalibrate(model, images, recipe)
     return history
 
