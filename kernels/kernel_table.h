@@ -11,6 +11,7 @@
 #include "kernels/args/conv.h"
 #include "kernels/args/elementwise.h"
 #include "kernels/args/image.h"
+#include "kernels/args/inverted_residual.h"
 #include "kernels/args/loss.h"
 #include "kernels/args/matmul.h"
 #include "kernels/args/norm.h"
@@ -27,7 +28,17 @@ using Status = const char*;
 // Where and with what scratch memory a kernel runs.
 struct Launch {
   Stream* stream = nullptr;
-  void* workspace = nullptr;  // at least what Kernel::workspace asked for, 64-byte aligned
+  void* workspace = nullptr;       // at least what Kernel::workspace asked for, 64-byte aligned
+  const void* prepared = nullptr;  // what Preparation::run wrote; null where nothing was prepared
+};
+
+// How a kernel likes its weights, for those who run it often with the same ones. Which of an operation's
+// arguments are weights is said where its arguments are declared; pointers to other things may be null here.
+template <class Args>
+struct Preparation {
+  std::size_t (*size)(const Args&, const Stream&) = nullptr;       // bytes
+  Status (*run)(const Args&, void* to, const Launch&) = nullptr;   // `to` is 64-byte aligned
+  std::size_t (*workspace)(const Args&, const Stream&) = nullptr;  // bytes of runs with Launch::prepared
 };
 
 template <class Args>
@@ -36,6 +47,7 @@ struct Kernel {
   bool (*supports)(const Args&) = nullptr;                         // types and shapes
   std::size_t (*workspace)(const Args&, const Stream&) = nullptr;  // bytes; null for none
   Status (*run)(const Args&, const Launch&) = nullptr;
+  Preparation<Args> prepare = {};  // all null where there is nothing to gain
 };
 
 // The kernels for one operation, best first.
@@ -68,7 +80,10 @@ class Entry {
   X(DepthwiseForward, depthwise_forward)                \
   X(DepthwiseBackwardData, depthwise_backward_data)     \
   X(DepthwiseBackwardFilter, depthwise_backward_filter) \
+  X(ImageConvForward, image_conv_forward)               \
   X(Matmul, matmul)                                     \
+  X(PooledMatmul, pooled_matmul)                        \
+  X(InvertedResidual, inverted_residual)                \
   X(BatchNormTraining, batch_norm_training)             \
   X(BatchNormInference, batch_norm_inference)           \
   X(BatchNormBackward, batch_norm_backward)             \

@@ -1,4 +1,4 @@
-// Convolutions over NHWC images: dense or grouped, and depthwise.
+// Convolutions over NHWC images: dense or grouped, and depthwise. Weights: w and the epilogue's bias.
 #pragma once
 
 #include "kernels/args/types.h"

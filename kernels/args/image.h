@@ -1,6 +1,7 @@
 // From a camera's pixels to a network's input.
 #pragma once
 
+#include "kernels/args/conv.h"
 #include "kernels/args/types.h"
 
 namespace pila::kernels {
@@ -26,6 +27,19 @@ struct ResizeBilinear {
   int channels = 3;
   const void* x = nullptr;
   void* y = nullptr;
+};
+
+// ConvForward over pixels: x = pixel * scale[channel] + offset[channel], and taps outside the image read as
+// zero behind that. One group, at most kMaxImageChannels channels. Weights: w and the epilogue's bias.
+struct ImageConvForward {
+  DType type = DType::f32;  // of w and y
+  ConvShape shape;
+  const std::uint8_t* x = nullptr;
+  float scale[kMaxImageChannels] = {1, 1, 1, 1};
+  float offset[kMaxImageChannels] = {};
+  const void* w = nullptr;
+  void* y = nullptr;
+  Epilogue epilogue;
 };
 
 }  // namespace pila::kernels

@@ -7,7 +7,7 @@ namespace pila::kernels {
 
 // c = epilogue(op(a) * op(b)); all row-major without gaps.
 // op(a): [m, k], stored [k, m] when transpose_a; op(b): [k, n], stored [n, k] when transpose_b; c: [m, n];
-// the epilogue's bias has n elements.
+// the epilogue's bias has n elements. Weights: b and the bias.
 struct Matmul {
   DType type = DType::f32;
   std::int64_t m = 0, n = 0, k = 0;
@@ -16,6 +16,18 @@ struct Matmul {
   const void* b = nullptr;
   void* c = nullptr;
   Epilogue epilogue;
+};
+
+// The mean over the rows of each image of activation(a * b + bias): a pointwise convolution and the global
+// average pooling behind it. a: [batch, rows, k]; b: [k, n]; c: [batch, n]. Weights: b and the bias.
+struct PooledMatmul {
+  DType type = DType::f32;
+  std::int64_t batch = 0, rows = 0, n = 0, k = 0;
+  const void* a = nullptr;
+  const void* b = nullptr;
+  const void* bias = nullptr;  // [n], or null
+  Activation activation = Activation::none;
+  void* c = nullptr;
 };
 
 }  // namespace pila::kernels

@@ -20,6 +20,7 @@ const KernelTable& table() {
     add_augment_kernels(table);
     add_image_kernels(table);
     add_optimizer_kernels(table);
+    add_fused_kernels(table);
     return table;
   }();
   return instance;

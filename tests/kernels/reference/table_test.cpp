@@ -23,7 +23,7 @@ std::vector<std::string> empty_entries(const KernelTable& table) {
 TEST(KernelTables, HaveNoEmptyEntry) {
   EXPECT_THAT(empty_entries(reference::table()), IsEmpty()) << "in the reference table";
   EXPECT_THAT(empty_entries(cpu::table()), IsEmpty()) << "in the cpu table";
-  EXPECT_EQ(empty_entries(KernelTable{}).size(), 35u) << "an empty table should lack every entry";
+  EXPECT_EQ(empty_entries(KernelTable{}).size(), 38u) << "an empty table should lack every entry";
 }
 
 TEST(KernelTables, EveryKernelHasANameAPredicateAndAFunction) {
@@ -65,7 +65,10 @@ TEST(ReferenceTable, ArithmeticIsForFloat32AndFloat64) {
   expect_floats_only<DepthwiseForward>("depthwise_forward");
   expect_floats_only<DepthwiseBackwardData>("depthwise_backward_data");
   expect_floats_only<DepthwiseBackwardFilter>("depthwise_backward_filter");
+  expect_floats_only<ImageConvForward>("image_conv_forward");
   expect_floats_only<Matmul>("matmul");
+  expect_floats_only<PooledMatmul>("pooled_matmul");
+  expect_floats_only<InvertedResidual>("inverted_residual");
   expect_floats_only<BatchNormTraining>("batch_norm_training");
   expect_floats_only<BatchNormInference>("batch_norm_inference");
   expect_floats_only<BatchNormBackward>("batch_norm_backward");
