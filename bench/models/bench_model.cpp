@@ -1,6 +1,9 @@
 // pila-bench-model: runs MobileNetV2 when told to, so that a driver can take turns between programs.
 // On standard input, "run" does the work once and answers with milliseconds and the loss; the input's end
-// ends the program. Before the first one it warms up and says "ready".
+// ends the program. Before the first one it warms up and says "ready" with the mebibytes of memory that
+// model, inputs and warm-up took.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fstream>
@@ -14,16 +17,25 @@
 #include "engine/ops/ops.h"
 #include "engine/optim/adam.h"
 #include "layers/model.h"
+#include "weights/load_weights.h"
 
 namespace pila::bench {
 namespace {
 
 struct Options {
-  std::string mode, input;
+  std::string mode, input, weights, output;
   double width = 1;
   std::int64_t size = 224, batch = 1;
   int threads = 1, warm_ups = 3;
 };
+
+// Of this process' memory, what is in the machine's.
+double resident_mebibytes() {
+  std::ifstream file("/proc/self/statm");
+  double all = 0, resident = 0;
+  file >> all >> resident;
+  return resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 20);
+}
 
 // The inputs that all programs share: float32 images in NHWC, then int32 labels.
 struct Inputs {
@@ -48,6 +60,7 @@ class Network {
  public:
   explicit Network(const Options& options)
       : ctx_(Device::cpu(options.threads)), inputs_(read_inputs(ctx_, options)), model_(ctx_, spec(options)) {
+    if (!options.weights.empty()) load_weights(ctx_, model_, read_weight_file(options.weights));
     if (options.mode == "train") {
       std::vector<AdamParameter> parameters;
       for (const Parameter* parameter : model_.trainable_parameters()) {
@@ -59,6 +72,9 @@ class Network {
 
   // Does the work once. Returns the loss.
   float run() { return adam_ ? train() : infer(); }
+
+  // What inference gives: float32 [batch, classes].
+  std::vector<float> logits() const { return model_.logits(ctx_, inputs_.images).to_vector<float>(ctx_); }
 
  private:
   static ModelSpec spec(const Options& options) {
@@ -93,10 +109,20 @@ class Network {
   std::optional<Adam> adam_;
 };
 
+void write_output(const std::string& name, const std::vector<float>& values) {
+  std::ofstream file(name, std::ios::binary);
+  file.write(reinterpret_cast<const char*>(values.data()),
+             static_cast<std::streamsize>(values.size() * sizeof(float)));
+  if (!file.flush()) throw FileError(name + ": cannot be written");
+}
+
 void serve(const Options& options) {
+  const double before = resident_mebibytes();
   Network network(options);
   for (int i = 0; i < options.warm_ups; ++i) network.run();
-  std::cout << "ready" << std::endl;
+  const double grown = resident_mebibytes() - before;
+  if (!options.output.empty()) write_output(options.output, network.logits());
+  std::cout << "ready " << grown << std::endl;
   for (std::string line; std::getline(std::cin, line);) {
     if (line != "run") throw UsageError("\"run\" is expected, got \"" + line + "\"");
     Stopwatch watch;
@@ -114,6 +140,8 @@ int main(int argc, char** argv) {
   pila::bench::Options options;
   app.add_option("--mode", options.mode)->required()->check(CLI::IsMember({"infer", "train"}));
   app.add_option("--input", options.input, "file of float32 images in NHWC, then int32 labels")->required();
+  app.add_option("--weights", options.weights, "Keras HDF5 file (default: random ones)");
+  app.add_option("--output", options.output, "file for the logits, float32");
   app.add_option("--width", options.width)->capture_default_str();
   app.add_option("--size", options.size)->capture_default_str();
   app.add_option("--batch", options.batch)->capture_default_str();
