@@ -19,6 +19,12 @@ Context Context::with_recorder(Recorder* recorder) const {
   return copy;
 }
 
+Context Context::with_collector(CallCollector* collector) const {
+  Context copy = *this;
+  copy.collector_ = collector;
+  return copy;
+}
+
 Context Context::inference() const {
   Context copy = *this;
   copy.training_ = false;

@@ -9,6 +9,7 @@
 
 namespace pila {
 
+class CallCollector;
 class Recorder;
 
 // A small value; copies with one thing changed are made by the with_...() calls.
@@ -27,12 +28,15 @@ class Context {
   Recorder* recorder() const { return recorder_; }
   // Whether operations are only written down, not run.
   bool tracing() const;
+  // Who takes the kernels that operations would run; null: they are run.
+  CallCollector* collector() const { return collector_; }
   // What random numbers are keyed by: a seed, and the step number as an int64 tensor on the device (undefined
   // unless training).
   std::uint64_t seed() const { return seed_; }
   const Tensor& step() const { return step_; }
 
   Context with_recorder(Recorder* recorder) const;
+  Context with_collector(CallCollector* collector) const;
   Context no_grad() const { return with_recorder(nullptr); }
   Context inference() const;
   Context for_training(std::uint64_t seed, Tensor step) const;  // throws ShapeError unless step is int64[]
@@ -40,6 +44,7 @@ class Context {
  private:
   std::shared_ptr<Device> device_;
   Recorder* recorder_ = nullptr;
+  CallCollector* collector_ = nullptr;
   bool training_ = false;
   std::uint64_t seed_ = 0;
   Tensor step_;

@@ -26,8 +26,10 @@ struct Tensor::Impl {
   TensorSpec spec;
   std::uint64_t id = next_id();
   std::shared_ptr<const Storage> storage;  // null: symbolic
+  std::size_t offset = 0;                  // of the first value in it, bytes
 
-  Impl(const TensorSpec& s, std::shared_ptr<const Storage> memory) : spec(s), storage(std::move(memory)) {}
+  Impl(const TensorSpec& s, std::shared_ptr<const Storage> memory, std::size_t from = 0)
+      : spec(s), storage(std::move(memory)), offset(from) {}
 };
 
 std::string TensorSpec::to_string() const { return pila::to_string(type) + shape.to_string(); }
@@ -97,7 +99,7 @@ const Storage& Tensor::storage() const {
   return *impl_->storage;
 }
 
-void* Tensor::data() const { return storage().data(); }
+void* Tensor::data() const { return static_cast<std::byte*>(storage().data()) + impl_->offset; }
 
 bool Tensor::symbolic() const { return impl_ && !impl_->storage; }
 
@@ -124,7 +126,7 @@ void Tensor::download(const Context& ctx, void* host) const {
   const Storage& memory = storage();
   if (bytes() == 0) return;
   Device& device = *memory.device();
-  device.api().download(host, memory.data(), bytes(), device.stream());
+  device.api().download(host, data(), bytes(), device.stream());
 }
 
 void Tensor::upload(const Context& ctx, const void* host, std::size_t count) const {
@@ -136,7 +138,7 @@ void Tensor::upload(const Context& ctx, const void* host, std::size_t count) con
   const Storage& memory = storage();
   if (count == 0) return;
   Device& device = *memory.device();
-  device.api().upload(memory.data(), host, bytes(), device.stream());
+  device.api().upload(data(), host, bytes(), device.stream());
   memory.mark_overwritten();
 }
 
@@ -148,9 +150,9 @@ void Tensor::assign(const Context& ctx, const Tensor& values) const {
   }
   const Storage& to = storage();
   const Storage& from = values.storage();
-  if (to.data() == from.data()) return;
+  if (data() == values.data()) return;
   if (to.device() == from.device()) {
-    to.device()->api().copy(to.data(), from.data(), bytes(), to.device()->stream());
+    to.device()->api().copy(data(), values.data(), bytes(), to.device()->stream());
     to.mark_overwritten();
   } else {
     std::vector<std::byte> host(bytes());
@@ -164,7 +166,15 @@ Tensor Tensor::view(const Shape& shape) const {
     throw ShapeError("[view] expected a shape of " + std::to_string(spec().shape.elements()) +
                      " elements for " + spec().to_string() + ", got " + shape.to_string());
   }
-  return Tensor(std::make_shared<const Impl>(TensorSpec{shape, type()}, impl_->storage));
+  return Tensor(std::make_shared<const Impl>(TensorSpec{shape, type()}, impl_->storage, impl_->offset));
+}
+
+Tensor Tensor::within(std::size_t byte_offset, const TensorSpec& spec) const {
+  if (storage().data() == nullptr || byte_offset + bytes_of(spec) > bytes()) {
+    throw UsageError("[tensor] expected " + spec.to_string() + " at byte " + std::to_string(byte_offset) +
+                     " to fit into " + this->spec().to_string() + ", and it does not");
+  }
+  return Tensor(std::make_shared<const Impl>(spec, impl_->storage, impl_->offset + byte_offset));
 }
 
 }  // namespace pila

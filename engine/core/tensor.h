@@ -114,6 +114,8 @@ class Tensor {
   // The same values and memory in another shape, as a tensor of its own; ops::reshape records it. Throws
   // ShapeError when the number of elements differs.
   Tensor view(const Shape& shape) const;
+  // A tensor of its own in a part of this one's memory. Throws UsageError where it does not fit.
+  Tensor within(std::size_t byte_offset, const TensorSpec& spec) const;
 
  private:
   struct Impl;

@@ -49,6 +49,7 @@ class ActivationForward : public Op {
  public:
   explicit ActivationForward(Activation kind) : kind_(kind) {}
   std::string_view name() const override { return "activation"; }
+  Attributes attributes() const override { return ActivationAttributes{kind_}; }
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
     check_same_type(name(), inputs);

@@ -1,6 +1,7 @@
 // Convolutions, dense and depthwise. Both are bilinear in image and kernel, so each of the three operations
 // (forward, data gradient, filter gradient) has the other two as its derivatives, to any order.
 #include <array>
+#include <type_traits>
 
 #include "engine/ops/support.h"
 
@@ -43,50 +44,58 @@ Tensor backward_data(const Context& ctx, const ConvShape& shape, const Tensor& d
 template <class Kind>
 Tensor backward_filter(const Context& ctx, const ConvShape& shape, const Tensor& x, const Tensor& dy);
 
-// y from x, w and a bias or none.
 template <class Kind>
 class Convolution : public Op {
  public:
-  Convolution(const ConvShape& shape, Activation activation) : shape_(shape), activation_(activation) {}
+  explicit Convolution(const ConvAttributes& attributes) : attributes_(attributes) {}
   std::string_view name() const override { return Kind::kForward; }
+  Attributes attributes() const override { return attributes_; }
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
     check_same_type(name(), inputs);
-    if (inputs.size() > 2 && inputs[2].shape != Shape{shape_.out_c}) {
-      throw_expected(name(), "a bias of " + Shape{shape_.out_c}.to_string(), inputs);
+    const ConvShape& shape = attributes_.shape;
+    if (attributes_.bias && inputs[2].shape != Shape{shape.out_c}) {
+      throw_expected(name(), "a bias of " + Shape{shape.out_c}.to_string(), inputs);
     }
-    return {{output_of(shape_), inputs[0].type}};
+    if (attributes_.residual && inputs.back().shape != output_of(shape)) {
+      throw_expected(name(), "a residual of " + output_of(shape).to_string(), inputs);
+    }
+    return {{output_of(shape), inputs[0].type}};
   }
 
   void run(const Context& ctx, std::span<const Tensor> inputs,
            std::span<const Tensor> outputs) const override {
     typename Kind::Forward args;
     args.type = inputs[0].type();
-    args.shape = shape_;
+    args.shape = attributes_.shape;
     args.x = inputs[0].data();
     args.w = inputs[1].data();
     args.y = outputs[0].data();
-    args.epilogue.bias = inputs.size() > 2 ? inputs[2].data() : nullptr;
-    args.epilogue.activation = activation_;
+    args.epilogue.bias = attributes_.bias ? inputs[2].data() : nullptr;
+    args.epilogue.residual = attributes_.residual ? inputs.back().data() : nullptr;
+    args.epilogue.activation = attributes_.activation;
     launch(ctx, name(), args, inputs);
   }
 
   Saved saved(std::span<const bool> wanted) const override {
-    return {(wanted[0] ? 2u : 0u) | (wanted[1] ? 1u : 0u), activation_ == Activation::none ? 0u : 1u};
+    return {(wanted[0] ? 2u : 0u) | (wanted[1] ? 1u : 0u),
+            attributes_.activation == Activation::none ? 0u : 1u};
   }
 
   std::vector<Tensor> backward(const Context& ctx, const BackwardArgs& args) const override {
-    const Tensor dy = activation_gradient(ctx, activation_, args.outputs[0], args.output_gradients[0]);
+    if (attributes_.residual) throw_no_gradient(name(), "of a convolution with a residual");
+    const ConvShape& shape = attributes_.shape;
+    const Tensor dy =
+        activation_gradient(ctx, attributes_.activation, args.outputs[0], args.output_gradients[0]);
     std::vector<Tensor> gradients(args.inputs.size());
-    if (args.wanted[0]) gradients[0] = backward_data<Kind>(ctx, shape_, dy, args.inputs[1]);
-    if (args.wanted[1]) gradients[1] = backward_filter<Kind>(ctx, shape_, args.inputs[0], dy);
-    if (gradients.size() > 2 && args.wanted[2]) gradients[2] = bias_gradient(ctx, dy);
+    if (args.wanted[0]) gradients[0] = backward_data<Kind>(ctx, shape, dy, args.inputs[1]);
+    if (args.wanted[1]) gradients[1] = backward_filter<Kind>(ctx, shape, args.inputs[0], dy);
+    if (attributes_.bias && args.wanted[2]) gradients[2] = bias_gradient(ctx, dy);
     return gradients;
   }
 
  private:
-  ConvShape shape_;
-  Activation activation_;
+  ConvAttributes attributes_;
 };
 
 // dx from dy and w.
@@ -169,7 +178,10 @@ class BackwardFilter : public Op {
 
 template <class Kind>
 Tensor forward(const Context& ctx, const ConvShape& shape, const Tensor& x, const Tensor& w) {
-  return apply_to_one<Convolution<Kind>>(ctx, {x, w}, shape, Activation::none);
+  ConvAttributes attributes;
+  attributes.depthwise = std::is_same_v<Kind, DepthwiseKind>;
+  attributes.shape = shape;
+  return apply_to_one<Convolution<Kind>>(ctx, {x, w}, attributes);
 }
 
 template <class Kind>
@@ -227,15 +239,19 @@ bool fuses(const Context& ctx, Activation kind) {
   return ctx.recorder() == nullptr || gradient_from_output(kind);
 }
 
-template <class Kind>
-Tensor convolve(const Context& ctx, const ConvShape& shape, const Tensor& x, const Tensor& kernel,
-                const Tensor& bias, Activation activation) {
-  const auto op = std::make_shared<const Convolution<Kind>>(shape, activation);
+Tensor convolve(const Context& ctx, bool depthwise, const ConvShape& shape, const Tensor& x,
+                const Tensor& kernel, const Tensor& bias, Activation activation) {
+  const auto op = make_op(ConvAttributes{depthwise, shape, activation, bias.defined(), false});
   const Tensor inputs[] = {x, kernel, bias};
   return std::move(apply(ctx, op, {inputs, bias ? 3u : 2u})[0]);
 }
 
 }  // namespace
+
+std::shared_ptr<const Op> make_op(const ConvAttributes& attributes) {
+  if (attributes.depthwise) return std::make_shared<const Convolution<DepthwiseKind>>(attributes);
+  return std::make_shared<const Convolution<DenseKind>>(attributes);
+}
 
 Tensor conv2d(const Context& ctx, const Tensor& x, const Tensor& kernel, const Tensor& bias,
               const ConvOptions& options) {
@@ -253,7 +269,7 @@ Tensor conv2d(const Context& ctx, const Tensor& x, const Tensor& kernel, const T
   const bool pointwise =
       window.kernel_h == 1 && window.kernel_w == 1 && options.stride == 1 && options.groups == 1;
   const Tensor y = pointwise ? folded_matmul(ctx, x, kernel, false, false, bias, epilogue, output_of(shape))
-                             : convolve<DenseKind>(ctx, shape, x, kernel, bias, epilogue);
+                             : convolve(ctx, false, shape, x, kernel, bias, epilogue);
   return fused ? y : activation(ctx, y, options.activation);
 }
 
@@ -266,8 +282,7 @@ Tensor depthwise_conv2d(const Context& ctx, const Tensor& x, const Tensor& kerne
   }
   shape.out_c = shape.in_c * kernel.shape()[3];
   const bool fused = fuses(ctx, options.activation);
-  const Tensor y =
-      convolve<DepthwiseKind>(ctx, shape, x, kernel, bias, fused ? options.activation : Activation::none);
+  const Tensor y = convolve(ctx, true, shape, x, kernel, bias, fused ? options.activation : Activation::none);
   return fused ? y : activation(ctx, y, options.activation);
 }
 

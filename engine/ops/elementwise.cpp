@@ -48,6 +48,7 @@ class Binary : public Op {
     }
     return "binary";
   }
+  Attributes attributes() const override { return BinaryAttributes{kind_, a_, b_}; }
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
     check_same_type(name(), inputs, false);
@@ -103,6 +104,7 @@ class Affine : public Op {
  public:
   Affine(double factor, double offset) : factor_(factor), offset_(offset) {}
   std::string_view name() const override { return "affine"; }
+  Attributes attributes() const override { return AffineAttributes{factor_, offset_}; }
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
     check_same_type(name(), inputs);

@@ -1,5 +1,6 @@
 // From pixels to a network's input; nothing here has a gradient.
 #include <algorithm>
+#include <array>
 
 #include "engine/ops/support.h"
 #include "kernels/args/image.h"
@@ -16,6 +17,10 @@ class ImageToFloat : public Op {
     std::copy(offset.begin(), offset.end(), args_.offset);
   }
   std::string_view name() const override { return "image_to_float"; }
+  Attributes attributes() const override {
+    return ImageToFloatAttributes{args_.channels, std::to_array(args_.scale), std::to_array(args_.offset),
+                                  args_.type};
+  }
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
     return {{inputs[0].shape, args_.type}};

@@ -44,6 +44,7 @@ class SoftmaxBackward : public Op {
 class Softmax : public Op {
  public:
   std::string_view name() const override { return "softmax"; }
+  Attributes attributes() const override { return SoftmaxAttributes{}; }
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
     check_same_type(name(), inputs);

@@ -13,27 +13,28 @@ std::int64_t rows_of(const Shape& shape) {
   return rows;
 }
 
-// y = activation(op(a) op(b) + bias), tensors read as matrices of their last axis.
+// Tensors are read as matrices of their last axis.
 class Matmul : public Op {
  public:
-  Matmul(const Shape& a, const Shape& b, const Shape& y, bool transpose_a, bool transpose_b,
-         Activation activation)
-      : a_(a), b_(b), y_(y), transpose_a_(transpose_a), transpose_b_(transpose_b), activation_(activation) {}
+  explicit Matmul(const MatmulAttributes& attributes) : attributes_(attributes) {}
 
+  Attributes attributes() const override { return attributes_; }
   std::string_view name() const override { return "matmul"; }
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
     check_same_type(name(), inputs);
     const kernels::Matmul args = extents();
-    const std::int64_t inner = transpose_b_ ? columns_of(b_) : rows_of(b_);
-    const bool bias_fits = inputs.size() < 3 || inputs[2].shape == Shape{args.n};
-    if (inner != args.k || y_.elements() != args.m * args.n || !bias_fits) {
+    const auto& [a, b, y, transpose_a, transpose_b, activation, bias, residual] = attributes_;
+    const std::int64_t inner = transpose_b ? columns_of(b) : rows_of(b);
+    const bool bias_fits = !bias || inputs[2].shape == Shape{args.n};
+    const bool residual_fits = !residual || inputs.back().shape == y;
+    if (inner != args.k || y.elements() != args.m * args.n || !bias_fits || !residual_fits) {
       throw_expected(name(),
-                     std::string("matrices a") + (transpose_a_ ? "^T" : "") + " and b" +
-                         (transpose_b_ ? "^T" : "") + " with a common inner extent and a bias of b's columns",
+                     std::string("matrices a") + (transpose_a ? "^T" : "") + " and b" +
+                         (transpose_b ? "^T" : "") + " with a common inner extent and a bias of b's columns",
                      inputs);
     }
-    return {{y_, inputs[0].type}};
+    return {{y, inputs[0].type}};
   }
 
   void run(const Context& ctx, std::span<const Tensor> inputs,
@@ -43,29 +44,34 @@ class Matmul : public Op {
     args.a = inputs[0].data();
     args.b = inputs[1].data();
     args.c = outputs[0].data();
-    args.epilogue.bias = inputs.size() > 2 ? inputs[2].data() : nullptr;
-    args.epilogue.activation = activation_;
+    args.epilogue.bias = attributes_.bias ? inputs[2].data() : nullptr;
+    args.epilogue.residual = attributes_.residual ? inputs.back().data() : nullptr;
+    args.epilogue.activation = attributes_.activation;
     launch(ctx, name(), args, inputs);
   }
 
   Saved saved(std::span<const bool> wanted) const override {
-    return {(wanted[0] ? 2u : 0u) | (wanted[1] ? 1u : 0u), activation_ == Activation::none ? 0u : 1u};
+    return {(wanted[0] ? 2u : 0u) | (wanted[1] ? 1u : 0u),
+            attributes_.activation == Activation::none ? 0u : 1u};
   }
 
   std::vector<Tensor> backward(const Context& ctx, const BackwardArgs& args) const override {
+    if (attributes_.residual) throw_no_gradient(name(), "of a product with a residual");
+    const bool transpose_a = attributes_.transpose_a, transpose_b = attributes_.transpose_b;
     const Tensor& a = args.inputs[0];
     const Tensor& b = args.inputs[1];
-    const Tensor dy = activation_gradient(ctx, activation_, args.outputs[0], args.output_gradients[0]);
+    const Tensor dy =
+        activation_gradient(ctx, attributes_.activation, args.outputs[0], args.output_gradients[0]);
     std::vector<Tensor> gradients(args.inputs.size());
     if (args.wanted[0]) {
-      gradients[0] = transpose_a_ ? product(ctx, b, dy, transpose_b_, true, a_)
-                                  : product(ctx, dy, b, false, !transpose_b_, a_);
+      gradients[0] = transpose_a ? product(ctx, b, dy, transpose_b, true, attributes_.a)
+                                 : product(ctx, dy, b, false, !transpose_b, attributes_.a);
     }
     if (args.wanted[1]) {
-      gradients[1] = transpose_b_ ? product(ctx, dy, a, true, transpose_a_, b_)
-                                  : product(ctx, a, dy, !transpose_a_, false, b_);
+      gradients[1] = transpose_b ? product(ctx, dy, a, true, transpose_a, attributes_.b)
+                                 : product(ctx, a, dy, !transpose_a, false, attributes_.b);
     }
-    if (gradients.size() > 2 && args.wanted[2]) gradients[2] = bias_gradient(ctx, dy);
+    if (attributes_.bias && args.wanted[2]) gradients[2] = bias_gradient(ctx, dy);
     return gradients;
   }
 
@@ -77,25 +83,28 @@ class Matmul : public Op {
 
   kernels::Matmul extents() const {
     kernels::Matmul args;
-    args.m = transpose_a_ ? columns_of(a_) : rows_of(a_);
-    args.k = transpose_a_ ? rows_of(a_) : columns_of(a_);
-    args.n = transpose_b_ ? rows_of(b_) : columns_of(b_);
-    args.transpose_a = transpose_a_;
-    args.transpose_b = transpose_b_;
+    const auto& [a, b, y, transpose_a, transpose_b, activation, bias, residual] = attributes_;
+    args.m = transpose_a ? columns_of(a) : rows_of(a);
+    args.k = transpose_a ? rows_of(a) : columns_of(a);
+    args.n = transpose_b ? rows_of(b) : columns_of(b);
+    args.transpose_a = transpose_a;
+    args.transpose_b = transpose_b;
     return args;
   }
 
-  Shape a_, b_, y_;
-  bool transpose_a_, transpose_b_;
-  Activation activation_;
+  MatmulAttributes attributes_;
 };
 
 }  // namespace
 
+std::shared_ptr<const Op> make_op(const MatmulAttributes& attributes) {
+  return std::make_shared<const Matmul>(attributes);
+}
+
 Tensor folded_matmul(const Context& ctx, const Tensor& a, const Tensor& b, bool transpose_a, bool transpose_b,
                      const Tensor& bias, Activation activation, const Shape& shape) {
-  const auto op =
-      std::make_shared<const Matmul>(a.shape(), b.shape(), shape, transpose_a, transpose_b, activation);
+  const auto op = make_op(MatmulAttributes{a.shape(), b.shape(), shape, transpose_a, transpose_b, activation,
+                                           bias.defined(), false});
   const Tensor inputs[] = {a, b, bias};
   return std::move(apply(ctx, op, {inputs, bias ? 3u : 2u})[0]);
 }

@@ -132,8 +132,9 @@ class BatchNormTraining : public Op {
 
 class BatchNormInference : public Op {
  public:
-  BatchNormInference(double epsilon, Activation activation) : epsilon_(epsilon), activation_(activation) {}
+  explicit BatchNormInference(const BatchNormAttributes& attributes) : attributes_(attributes) {}
   std::string_view name() const override { return "batch_norm_inference"; }
+  Attributes attributes() const override { return attributes_; }
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
     check_batch_norm(name(), inputs);
@@ -142,7 +143,7 @@ class BatchNormInference : public Op {
 
   void run(const Context& ctx, std::span<const Tensor> inputs,
            std::span<const Tensor> outputs) const override {
-    auto args = args_for<kernels::BatchNormInference>(inputs[0], epsilon_, activation_);
+    auto args = args_for<kernels::BatchNormInference>(inputs[0], attributes_.epsilon, attributes_.activation);
     args.gamma = inputs[1].data();
     args.beta = inputs[2].data();
     args.mean = inputs[3].data();
@@ -155,12 +156,12 @@ class BatchNormInference : public Op {
 
   std::vector<Tensor> backward(const Context& ctx, const BackwardArgs& args) const override {
     if (args.wanted[3] || args.wanted[4]) throw_no_gradient(name(), "of given statistics");
-    return batch_norm_gradients(ctx, args, args.inputs[3], args.inputs[4], epsilon_, activation_, false);
+    return batch_norm_gradients(ctx, args, args.inputs[3], args.inputs[4], attributes_.epsilon,
+                                attributes_.activation, false);
   }
 
  private:
-  double epsilon_;
-  Activation activation_;
+  BatchNormAttributes attributes_;
 };
 
 class MovingAverage : public Op {
@@ -193,6 +194,10 @@ class MovingAverage : public Op {
 
 }  // namespace
 
+std::shared_ptr<const Op> make_op(const BatchNormAttributes& attributes) {
+  return std::make_shared<const BatchNormInference>(attributes);
+}
+
 BatchNormResult batch_norm_training(const Context& ctx, const Tensor& x, const Tensor& gamma,
                                     const Tensor& beta, double epsilon, Activation activation) {
   std::vector<Tensor> outputs = apply_new<BatchNormTraining>(ctx, {x, gamma, beta}, epsilon, activation);
@@ -202,7 +207,8 @@ BatchNormResult batch_norm_training(const Context& ctx, const Tensor& x, const T
 Tensor batch_norm_inference(const Context& ctx, const Tensor& x, const Tensor& gamma, const Tensor& beta,
                             const Tensor& mean, const Tensor& variance, double epsilon,
                             Activation activation) {
-  return apply_to_one<BatchNormInference>(ctx, {x, gamma, beta, mean, variance}, epsilon, activation);
+  return apply_to_one<BatchNormInference>(ctx, {x, gamma, beta, mean, variance},
+                                          BatchNormAttributes{epsilon, activation});
 }
 
 void moving_average(const Context& ctx, const Tensor& average, const Tensor& value, double momentum) {

@@ -8,6 +8,7 @@
 
 #include "engine/core/context.h"
 #include "engine/core/tensor.h"
+#include "engine/ops/attributes.h"
 
 namespace pila {
 
@@ -44,6 +45,7 @@ class Op {
   virtual std::vector<Tensor> backward(const Context& ctx, const BackwardArgs& args) const = 0;
   // For operations whose output is an input in another shape: run() is not called, outputs share memory.
   virtual bool is_view() const { return false; }
+  virtual ops::Attributes attributes() const { return {}; }
   // Whether run() overwrites this input, as updates in place do.
   virtual bool writes(std::size_t /*input*/) const { return false; }
 };

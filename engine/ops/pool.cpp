@@ -18,6 +18,10 @@ class ChangeBorders : public Op {
 
   explicit ChangeBorders(const Borders& borders) : borders_(borders) {}
   std::string_view name() const override { return kName; }
+  Attributes attributes() const override {
+    if constexpr (kPads) return ZeroPadAttributes{borders_};
+    return {};
+  }
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
     const Borders& b = borders_;
@@ -86,6 +90,7 @@ class MaxPool : public Op {
  public:
   explicit MaxPool(const ConvShape& shape) : shape_(shape) {}
   std::string_view name() const override { return "max_pool"; }
+  Attributes attributes() const override { return MaxPoolAttributes{shape_}; }
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
     check_same_type(name(), inputs);

@@ -18,6 +18,9 @@ class Reduce : public Op {
   Reduce(ReduceKind kind, const Split& split, const Shape& from, const Shape& to)
       : kind_(kind), split_(split), from_(from), to_(to) {}
   std::string_view name() const override { return kind_ == ReduceKind::sum ? "reduce_sum" : "reduce_mean"; }
+  Attributes attributes() const override {
+    return ReduceAttributes{kind_, split_.outer, split_.middle, split_.inner, from_, to_};
+  }
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
     check_same_type(name(), inputs);
@@ -114,6 +117,7 @@ class Reshape : public Op {
  public:
   Reshape(const Shape& from, const Shape& to) : from_(from), to_(to) {}
   std::string_view name() const override { return "reshape"; }
+  Attributes attributes() const override { return ReshapeAttributes{to_}; }
   bool is_view() const override { return true; }
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {

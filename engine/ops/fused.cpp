@@ -1,0 +1,152 @@
+// Several operations as one, for inference: nothing here has a gradient.
+#include <algorithm>
+
+#include "engine/ops/support.h"
+
+namespace pila::ops {
+namespace {
+
+using kernels::ConvShape;
+
+class WithoutGradient : public Op {
+ public:
+  std::vector<Tensor> backward(const Context&, const BackwardArgs&) const override {
+    throw_no_gradient(name(), "of operations fused for inference");
+  }
+};
+
+Shape output_of(const ConvShape& s, std::int64_t channels) { return {s.batch, s.out_h, s.out_w, channels}; }
+
+class ImageConv : public WithoutGradient {
+ public:
+  explicit ImageConv(const ImageConvAttributes& attributes) : attributes_(attributes) {}
+  std::string_view name() const override { return "image_conv2d"; }
+  Attributes attributes() const override { return attributes_; }
+
+  std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
+    if (inputs[0].type != DType::u8) throw_expected(name(), "pixels of uint8", inputs);
+    check_same_type(name(), inputs.subspan(1));
+    return {{output_of(attributes_.shape, attributes_.shape.out_c), inputs[1].type}};
+  }
+
+  void run(const Context& ctx, std::span<const Tensor> inputs,
+           std::span<const Tensor> outputs) const override {
+    kernels::ImageConvForward args;
+    args.type = inputs[1].type();
+    args.shape = attributes_.shape;
+    args.x = inputs[0].data_as<std::uint8_t>();
+    std::copy(attributes_.scale.begin(), attributes_.scale.end(), args.scale);
+    std::copy(attributes_.offset.begin(), attributes_.offset.end(), args.offset);
+    args.w = inputs[1].data();
+    args.y = outputs[0].data();
+    args.epilogue.bias = attributes_.bias ? inputs[2].data() : nullptr;
+    args.epilogue.activation = attributes_.activation;
+    launch(ctx, name(), args, inputs);
+  }
+
+ private:
+  ImageConvAttributes attributes_;
+};
+
+class PooledMatmul : public WithoutGradient {
+ public:
+  explicit PooledMatmul(const PooledMatmulAttributes& attributes) : attributes_(attributes) {}
+  std::string_view name() const override { return "pooled_matmul"; }
+  Attributes attributes() const override { return attributes_; }
+
+  std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
+    check_same_type(name(), inputs);
+    const Shape &x = inputs[0].shape, &b = inputs[1].shape;
+    if (x.rank() < 2 || b.rank() < 2 || x[-1] != b[-2]) {
+      throw_expected(name(), "x [n, ..., k] and b [k, columns]", inputs);
+    }
+    return {{Shape{x[0], b[-1]}, inputs[0].type}};
+  }
+
+  void run(const Context& ctx, std::span<const Tensor> inputs,
+           std::span<const Tensor> outputs) const override {
+    const Shape &x = inputs[0].shape(), &b = inputs[1].shape();
+    kernels::PooledMatmul args;
+    args.type = inputs[0].type();
+    args.batch = x[0];
+    args.k = x[-1];
+    args.n = b[-1];
+    args.rows = x.elements() / (args.batch * args.k);
+    args.a = inputs[0].data();
+    args.b = inputs[1].data();
+    args.bias = attributes_.bias ? inputs[2].data() : nullptr;
+    args.activation = attributes_.activation;
+    args.c = outputs[0].data();
+    launch(ctx, name(), args, inputs);
+  }
+
+ private:
+  PooledMatmulAttributes attributes_;
+};
+
+class InvertedResidual : public WithoutGradient {
+ public:
+  explicit InvertedResidual(const InvertedResidualAttributes& attributes) : attributes_(attributes) {}
+  std::string_view name() const override { return "inverted_residual"; }
+  Attributes attributes() const override { return attributes_; }
+
+  std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
+    check_same_type(name(), inputs);
+    const auto& [shape, expand, depthwise, project, residual] = attributes_;
+    std::int64_t channels = shape.out_c;
+    if (project.present) {
+      const std::size_t at = inputs.size() - 1 - (project.bias ? 1 : 0) - (residual ? 1 : 0);
+      channels = inputs[at].shape[-1];
+    }
+    return {{output_of(shape, channels), inputs[0].type}};
+  }
+
+  void run(const Context& ctx, std::span<const Tensor> inputs,
+           std::span<const Tensor> outputs) const override {
+    const auto& [shape, expand, depthwise, project, residual] = attributes_;
+    kernels::InvertedResidual args;
+    args.type = inputs[0].type();
+    args.in_c = inputs[0].shape()[-1];
+    args.out_c = outputs[0].shape()[-1];
+    args.depthwise = shape;
+    auto next = inputs.begin();
+    const auto take = [&](bool present) -> const void* { return present ? (next++)->data() : nullptr; };
+    args.x = take(true);
+    args.expand = pointwise(expand, take);
+    args.depthwise_w = take(true);
+    args.depthwise_bias = take(depthwise.bias);
+    args.depthwise_activation = depthwise.activation;
+    args.project = pointwise(project, take);
+    args.residual = take(residual);
+    args.y = outputs[0].data();
+    launch(ctx, name(), args, inputs);
+  }
+
+ private:
+  template <class Take>
+  static kernels::Pointwise pointwise(const InvertedResidualAttributes::Step& step, const Take& take) {
+    kernels::Pointwise result;
+    result.w = take(step.present);
+    result.bias = take(step.present && step.bias);
+    result.activation = step.activation;
+    return result;
+  }
+
+  InvertedResidualAttributes attributes_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Op> make_op(const ImageConvAttributes& attributes) {
+  return std::make_shared<const ImageConv>(attributes);
+}
+
+std::shared_ptr<const Op> make_op(const PooledMatmulAttributes& attributes) {
+  return std::make_shared<const PooledMatmul>(attributes);
+}
+
+std::shared_ptr<const Op> make_op(const InvertedResidualAttributes& attributes) {
+  return std::make_shared<const InvertedResidual>(attributes);
+}
+
+}  // namespace pila::ops

@@ -1,0 +1,24 @@
+#include "engine/plan/pass.h"
+
+#include "engine/plan/passes/passes.h"
+
+namespace pila {
+
+std::span<const Pass* const> inference_passes() {
+  static const FoldConstants fold_constants;
+  static const DropIdentity drop_identity;
+  static const MergeEqual merge_equal;
+  static const FusePadding fuse_padding;
+  static const FoldBatchNorm fold_batch_norm;
+  static const FuseActivation fuse_activation;
+  static const FuseResidual fuse_residual;
+  static const FusePixels fuse_pixels;
+  static const FuseInvertedResidual fuse_inverted_residual;
+  static const FusePooling fuse_pooling;
+  static const Pass* const passes[] = {
+      &fold_constants,  &drop_identity, &merge_equal, &fuse_padding,           &fold_batch_norm,
+      &fuse_activation, &fuse_residual, &fuse_pixels, &fuse_inverted_residual, &fuse_pooling};
+  return passes;
+}
+
+}  // namespace pila

@@ -1,0 +1,230 @@
+#include "engine/plan/plan.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "engine/core/error.h"
+#include "engine/plan/pass.h"
+
+namespace pila {
+namespace {
+
+constexpr const char* kPrepareWeights = "prepare-weights";
+
+std::size_t bytes_of(const TensorSpec& spec) {
+  return static_cast<std::size_t>(spec.shape.elements()) * size_of(spec.type);
+}
+
+bool contains(const std::vector<std::string>& names, std::string_view name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+void check_names(const std::vector<std::string>& names) {
+  std::string known = kPrepareWeights;
+  for (const Pass* pass : inference_passes()) known.append(", ").append(pass->name());
+  for (const std::string& name : names) {
+    const bool is_pass =
+        std::ranges::any_of(inference_passes(), [&](const Pass* pass) { return pass->name() == name; });
+    if (!is_pass && name != kPrepareWeights) {
+      throw UsageError("[plan] expected one of the passes " + known + ", got '" + name + "'");
+    }
+  }
+}
+
+class Collector : public CallCollector {
+ public:
+  void take(std::string_view, std::unique_ptr<const KernelCall> call) override {
+    calls.push_back(std::move(call));
+  }
+  std::vector<std::unique_ptr<const KernelCall>> calls;
+};
+
+// All that a node reads but its image is constant, so its kernel may lay out its weights once. A residual is
+// not a weight.
+bool weights_are_constant(const Graph& graph, const Node& node) {
+  for (std::size_t i = 1; i < node.inputs.size(); ++i) {
+    if (graph.is_constant(node.inputs[i])) continue;
+    const bool is_last = i + 1 == node.inputs.size();
+    const bool residual = std::visit(
+        [](const auto& attributes) {
+          if constexpr (requires { attributes.residual; }) return attributes.residual;
+          return false;
+        },
+        node.op->attributes());
+    if (!is_last || !residual) return false;
+  }
+  return !node.inputs.empty() && !graph.is_constant(node.inputs[0]);
+}
+
+}  // namespace
+
+std::shared_ptr<const Plan> Plan::build(const Context& ctx, Graph graph, const PlanOptions& options) {
+  check_names(options.without);
+  const std::shared_ptr<Plan> plan(new Plan(ctx.inference().no_grad(), std::move(graph)));
+  plan->rewrite(options);
+  plan->lay_out();
+  plan->prepare(!contains(options.without, kPrepareWeights));
+  return plan;
+}
+
+void Plan::rewrite(const PlanOptions& options) {
+  for (const Node& node : graph_.nodes()) {
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      if (!node.op->writes(i)) continue;
+      throw UsageError("[plan] " + std::string(node.op->name()) + " of '" + node.name +
+                       "' overwrites its input: expected a computation for inference");
+    }
+  }
+  for (const Pass* pass : inference_passes()) {
+    if (contains(options.without, pass->name())) continue;
+    passes_.push_back({std::string(pass->name()), pass->run(ctx_, graph_)});
+  }
+}
+
+void Plan::lay_out() {
+  const auto& nodes = graph_.nodes();
+  std::vector<Lifetime> lifetimes(graph_.value_count());
+  roots_.resize(graph_.value_count());
+  for (ValueId id = 0; id < roots_.size(); ++id) roots_[id] = id;
+  const auto read = [&](ValueId id, std::size_t step) {
+    Lifetime& life = lifetimes[roots_[id]];
+    life.last = std::max(life.last, step);
+  };
+  for (const ValueId id : graph_.inputs()) lifetimes[id] = {bytes_of(graph_.value(id).spec), 0, 0};
+  for (std::size_t step = 0; step < nodes.size(); ++step) {
+    const Node& node = nodes[step];
+    for (const ValueId id : node.inputs) read(id, step);
+    for (const ValueId id : node.outputs) {
+      if (node.op->is_view()) {
+        roots_[id] = roots_[node.inputs[0]];
+      } else {
+        lifetimes[id] = {bytes_of(graph_.value(id).spec), step, step};
+      }
+    }
+  }
+  for (const ValueId id : graph_.inputs()) read(id, nodes.size());  // stay readable, for the next run
+  for (const ValueId id : graph_.outputs()) read(id, nodes.size());
+  for (ValueId id = 0; id < roots_.size(); ++id) {
+    if (graph_.is_constant(id) || roots_[id] != id) lifetimes[id].bytes = 0;
+  }
+  layout_ = plan_memory(lifetimes);
+}
+
+Tensor Plan::tensor_of(ValueId id, const Tensor& memory) const {
+  const ValueId root = roots_[id];
+  const Value& value = graph_.value(id);
+  if (graph_.is_constant(root)) return graph_.value(root).constant.view(value.spec.shape);
+  return memory.within(layout_.offsets[root], value.spec);
+}
+
+Plan::BoundCalls Plan::bind(const Tensor& memory, std::vector<std::size_t>* nodes) const {
+  Collector collector;
+  const Context collecting = ctx_.with_collector(&collector);
+  for (std::size_t n = 0; n < graph_.nodes().size(); ++n) {
+    const Node& node = graph_.nodes()[n];
+    if (node.op->is_view()) continue;
+    std::vector<Tensor> inputs, outputs;
+    for (const ValueId id : node.inputs) inputs.push_back(tensor_of(id, memory));
+    for (const ValueId id : node.outputs) outputs.push_back(tensor_of(id, memory));
+    try {
+      node.op->run(collecting, inputs, outputs);
+    } catch (const Error& error) {
+      throw Error("[plan] " + node.name + ": " + error.what());
+    }
+    if (nodes != nullptr) nodes->resize(collector.calls.size(), n);
+  }
+  return std::move(collector.calls);
+}
+
+void Plan::prepare(bool weights) {
+  const Tensor memory = Tensor::empty(ctx_, {{static_cast<std::int64_t>(layout_.bytes)}, DType::u8});
+  std::vector<std::size_t> nodes;
+  const BoundCalls bound = bind(memory, &nodes);
+  for (std::size_t i = 0; i < bound.size(); ++i) {
+    const KernelCall& kernel = *bound[i];
+    Call call{nodes[i], kernel.kernel(), {}};
+    const std::size_t bytes = kernel.prepared_size(ctx_.stream());
+    if (weights && bytes > 0 && weights_are_constant(graph_, graph_.nodes()[nodes[i]])) {
+      call.prepared = Tensor::empty(ctx_, {{static_cast<std::int64_t>(bytes)}, DType::u8});
+      const kernels::Status status = kernel.prepare(call.prepared.data(), {.stream = &ctx_.stream()});
+      if (status != nullptr) throw_kernel_failed("plan", kernel.kernel(), status);
+    }
+    workspace_bytes_ = std::max(workspace_bytes_, kernel.workspace(ctx_.stream(), call.prepared.defined()));
+    calls_.push_back(std::move(call));
+  }
+}
+
+std::size_t Plan::prepared_bytes() const {
+  std::size_t bytes = 0;
+  for (const Call& call : calls_) bytes += call.prepared ? call.prepared.bytes() : 0;
+  return bytes;
+}
+
+std::size_t Plan::session_bytes() const { return layout_.bytes + workspace_bytes_; }
+
+std::string Plan::explain() const {
+  std::string text;
+  for (const auto& [name, places] : passes_) text += "pass " + name + ": " + std::to_string(places) + "\n";
+  std::vector<std::string> kernels(graph_.nodes().size());
+  for (const Call& call : calls_) {
+    std::string& line = kernels[call.node];
+    line += (line.empty() ? "" : ", ") + call.kernel + (call.prepared ? " (prepared weights)" : "");
+  }
+  for (std::size_t n = 0; n < graph_.nodes().size(); ++n) {
+    const Node& node = graph_.nodes()[n];
+    std::size_t activations = 0, weights = 0;
+    std::string from, to;
+    for (const ValueId id : node.inputs) {
+      (graph_.is_constant(id) ? weights : activations) += bytes_of(graph_.value(id).spec);
+      if (!graph_.is_constant(id)) from += (from.empty() ? "" : ", ") + graph_.value(id).spec.to_string();
+    }
+    for (const ValueId id : node.outputs) {
+      activations += bytes_of(graph_.value(id).spec);
+      to += (to.empty() ? "" : ", ") + graph_.value(id).spec.to_string();
+    }
+    text += std::string(node.op->name()) + " " + node.name + ": " + from + " to " + to + "; " +
+            std::to_string(activations) + " bytes of activations, " + std::to_string(weights) +
+            " of weights; " + (kernels[n].empty() ? "a view" : kernels[n]) + "\n";
+  }
+  text += std::to_string(session_bytes()) + " bytes a session (" + std::to_string(workspace_bytes_) +
+          " of them workspace), " + std::to_string(prepared_bytes()) + " of prepared weights\n";
+  return text;
+}
+
+Session::Session(std::shared_ptr<const Plan> plan) : plan_(std::move(plan)) {
+  const Context& ctx = plan_->ctx_;
+  const auto bytes = [](std::size_t count) {
+    return TensorSpec{{static_cast<std::int64_t>(count)}, DType::u8};
+  };
+  memory_ = Tensor::empty(ctx, bytes(plan_->layout_.bytes));
+  workspace_ = Tensor::empty(ctx, bytes(plan_->workspace_bytes_));
+  calls_ = plan_->bind(memory_);
+  for (const ValueId id : plan_->graph_.inputs()) inputs_.push_back(plan_->tensor_of(id, memory_));
+  for (const ValueId id : plan_->graph_.outputs()) outputs_.push_back(plan_->tensor_of(id, memory_));
+}
+
+void Session::run_call(std::size_t i) const {
+  const Tensor& prepared = plan_->calls_[i].prepared;
+  const kernels::Status status =
+      calls_[i]->run({&plan_->ctx_.stream(), workspace_.data(), prepared ? prepared.data() : nullptr});
+  if (status != nullptr) throw_kernel_failed("plan", calls_[i]->kernel(), status);
+}
+
+void Session::run() const {
+  for (std::size_t i = 0; i < calls_.size(); ++i) run_call(i);
+}
+
+std::vector<double> Session::run_timed() const {
+  using Clock = std::chrono::steady_clock;
+  std::vector<double> milliseconds(plan_->graph_.nodes().size());
+  for (std::size_t i = 0; i < calls_.size(); ++i) {
+    const auto start = Clock::now();
+    run_call(i);
+    milliseconds[plan_->calls_[i].node] +=
+        std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  }
+  return milliseconds;
+}
+
+}  // namespace pila

@@ -1,0 +1,91 @@
+// A computation made ready to run over and over: inputs of fixed shapes in, outputs out, nothing allocated on
+// the way.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/core/launch.h"
+#include "engine/plan/graph.h"
+#include "engine/plan/memory.h"
+
+namespace pila {
+
+struct PlanOptions {
+  // Names of passes to leave out (see pass.h), or "prepare-weights". Unknown ones throw UsageError.
+  std::vector<std::string> without;
+};
+
+// Immutable once it is built, and shared by the sessions that run it.
+class Plan {
+ public:
+  // Applies the passes to the graph, lays out memory, and lets kernels prepare their weights. Throws
+  // UsageError for a graph that overwrites its constants, Error where the device lacks a kernel, with the
+  // node's name.
+  static std::shared_ptr<const Plan> build(const Context& ctx, Graph graph, const PlanOptions& options = {});
+
+  const Graph& graph() const { return graph_; }
+  // Bytes of prepared weights, and of what one session needs.
+  std::size_t prepared_bytes() const;
+  std::size_t session_bytes() const;
+  std::size_t workspace_bytes() const { return workspace_bytes_; }  // of which for kernels
+  // For people: what each pass did, and each node with its shapes, its kernel and the bytes it moves.
+  std::string explain() const;
+
+ private:
+  friend class Session;
+
+  struct PassResult {
+    std::string name;
+    std::size_t places = 0;
+  };
+  struct Call {
+    std::size_t node = 0;
+    std::string kernel;
+    Tensor prepared;  // undefined where the kernel has nothing to prepare, or may not
+  };
+  using BoundCalls = std::vector<std::unique_ptr<const KernelCall>>;
+
+  Plan(const Context& ctx, Graph graph) : ctx_(ctx), graph_(std::move(graph)) {}
+  void rewrite(const PlanOptions& options);
+  void lay_out();
+  void prepare(bool weights);
+  // The kernels of all nodes over values in `memory`; where `nodes` is given, it learns each one's node.
+  BoundCalls bind(const Tensor& memory, std::vector<std::size_t>* nodes = nullptr) const;
+  Tensor tensor_of(ValueId id, const Tensor& memory) const;
+
+  Context ctx_;
+  Graph graph_;
+  std::vector<PassResult> passes_;
+  std::vector<ValueId> roots_;  // by value: whose memory it has; a view has another's
+  MemoryLayout layout_;         // by value
+  std::vector<Call> calls_;
+  std::size_t workspace_bytes_ = 0;
+};
+
+// One run at a time of a plan, in memory of its own. Several sessions may run at once.
+class Session {
+ public:
+  explicit Session(std::shared_ptr<const Plan> plan);
+
+  // The caller fills the inputs before a run and reads the outputs after it: they are overwritten by the
+  // next.
+  const Tensor& input(std::size_t i = 0) const { return inputs_.at(i); }
+  const Tensor& output(std::size_t i = 0) const { return outputs_.at(i); }
+  void run() const;  // throws DeviceError when a kernel fails
+  // Milliseconds that each node of the plan's graph took, in one run. The CPU's clock: devices that work
+  // behind the caller's back need their own.
+  std::vector<double> run_timed() const;
+
+ private:
+  void run_call(std::size_t i) const;
+
+  std::shared_ptr<const Plan> plan_;
+  Tensor memory_, workspace_;
+  Plan::BoundCalls calls_;
+  std::vector<Tensor> inputs_, outputs_;
+};
+
+}  // namespace pila

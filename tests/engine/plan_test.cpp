@@ -1,0 +1,136 @@
+#include "engine/plan/plan.h"
+
+#include <gmock/gmock.h>
+
+#include "engine/core/error.h"
+#include "tests/engine/plan_net.h"
+#include "tests/support/compare.h"
+#include "tests/support/count_allocations.h"
+
+namespace pila {
+namespace {
+
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+class PlanTest : public testing::Test {
+ protected:
+  const Context ctx_{Device::cpu(2)};
+  test::PlanNet net_{ctx_};
+  const Tensor pixels_ = net_.pixels();
+  const std::vector<float> eager_ = net_.forward(ctx_, pixels_).to_vector<float>(ctx_);
+};
+
+TEST_F(PlanTest, RunsAgainAndAgain) {
+  const Session session(Plan::build(ctx_, net_.trace()));
+  const auto first = test::run_once(ctx_, session, pixels_);
+  EXPECT_TRUE(test::close_each(first, eager_, 1e-5));
+  const auto other = test::run_once(ctx_, session, net_.pixels(5));
+  EXPECT_FALSE(test::same_bits(first, other));
+  EXPECT_TRUE(test::same_bits(test::run_once(ctx_, session, pixels_), first));
+  session.run();
+  EXPECT_TRUE(test::same_bits(session.output().to_vector<float>(ctx_), first)) << "the input stays";
+}
+
+TEST_F(PlanTest, AllocatesNothingWhileRunning) {
+  const Session session(Plan::build(ctx_, net_.trace()));
+  session.input().assign(ctx_, pixels_);
+  session.run();
+  const auto requests = ctx_.device()->allocator().statistics().requests;
+  const std::size_t before = test::allocations_of_this_thread();
+  for (int i = 0; i < 3; ++i) session.run();
+  EXPECT_EQ(test::allocations_of_this_thread(), before);
+  EXPECT_EQ(ctx_.device()->allocator().statistics().requests, requests);
+}
+
+TEST_F(PlanTest, OutlivesTheModelItWasMadeFrom) {
+  std::shared_ptr<const Plan> plan;
+  {
+    test::PlanNet net(ctx_);
+    plan = Plan::build(ctx_, net.trace());
+  }
+  EXPECT_TRUE(test::close_each(test::run_once(ctx_, Session(plan), pixels_), eager_, 1e-5));
+}
+
+TEST_F(PlanTest, SaysWhatItDid) {
+  const auto plan = Plan::build(ctx_, net_.trace(), {.without = {"fuse-pooling"}});
+  const std::string text = plan->explain();
+  EXPECT_THAT(text, HasSubstr("pass fold-batch-norm: 5\n"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("pass fuse-pooling")));
+  EXPECT_THAT(text, HasSubstr("uint8[2, 9, 9, 3] to float32[2, 5, 5, 8]"));
+  EXPECT_THAT(text, HasSubstr(std::to_string(plan->session_bytes()) + " bytes a session"));
+}
+
+TEST_F(PlanTest, NeedsLessMemoryThanAllValuesTogether) {
+  const auto fused = Plan::build(ctx_, net_.trace());
+  const auto unfused = Plan::build(ctx_, net_.trace(), {.without = {"fuse-inverted-residual"}});
+  std::size_t all = 0;
+  for (const Node& node : unfused->graph().nodes()) {
+    for (const ValueId id : node.outputs) {
+      all += static_cast<std::size_t>(unfused->graph().value(id).spec.shape.elements()) * sizeof(float);
+    }
+  }
+  EXPECT_LT(unfused->session_bytes() - unfused->workspace_bytes(), all);
+  EXPECT_LT(fused->session_bytes() - fused->workspace_bytes(),
+            unfused->session_bytes() - unfused->workspace_bytes());
+}
+
+TEST_F(PlanTest, TimesItsNodes) {
+  const auto plan = Plan::build(ctx_, net_.trace());
+  EXPECT_EQ(Session(plan).run_timed().size(), plan->graph().nodes().size());
+}
+
+TEST_F(PlanTest, RefusesUnknownPasses) {
+  EXPECT_THAT([&] { Plan::build(ctx_, net_.trace(), {.without = {"fold-everything"}}); },
+              ThrowsMessage<UsageError>(HasSubstr("fuse-padding, ")));
+}
+
+TEST_F(PlanTest, RefusesComputationsThatOverwriteTheirInputs) {
+  const Tensor average = Tensor::zeros(ctx_, {{3}, DType::f32});
+  const TensorSpec input{{3}, DType::f32};
+  Graph graph = trace(ctx_, {&input, 1}, [&](const Context& ctx, std::span<const Tensor> inputs) {
+    ops::moving_average(ctx, average, inputs[0], 0.9);
+    return std::vector{inputs[0]};
+  });
+  EXPECT_THAT([&] { Plan::build(ctx_, graph); },
+              ThrowsMessage<UsageError>(HasSubstr("moving_average of '' overwrites")));
+}
+
+TEST_F(PlanTest, NamesTheLayerThatADeviceHasNoKernelFor) {
+  const Tensor kernel = Tensor::zeros(ctx_, {{3, 4}, DType::f16});
+  const TensorSpec input{{2, 3}, DType::f16};
+  const WeightNames names = {{kernel.id(), "predictions"}};
+  Graph graph = trace(
+      ctx_, {&input, 1},
+      [&](const Context& ctx, std::span<const Tensor> inputs) {
+        return std::vector{ops::dense(ctx, inputs[0], kernel, {})};
+      },
+      names);
+  EXPECT_THAT([&] { Plan::build(ctx_, graph); },
+              ThrowsMessage<Error>(HasSubstr("predictions: [matmul] device cpu has no kernel for")));
+}
+
+TEST_F(PlanTest, TracingRefusesReadingValues) {
+  const TensorSpec input{{3}, DType::f32};
+  EXPECT_THROW(trace(ctx_, {&input, 1},
+                     [&](const Context& ctx, std::span<const Tensor> inputs) {
+                       (void)inputs[0].to_vector<float>(ctx);
+                       return std::vector{inputs[0]};
+                     }),
+               UsageError);
+}
+
+TEST_F(PlanTest, GivesAnInputOrAViewOfOneAsItsOutput) {
+  const TensorSpec input{{2, 3}, DType::f32};
+  Graph graph = trace(ctx_, {&input, 1}, [&](const Context& ctx, std::span<const Tensor> inputs) {
+    return std::vector{ops::reshape(ctx, inputs[0], {6}), inputs[0]};
+  });
+  const Session session(Plan::build(ctx_, graph));
+  session.input().assign(ctx_, Tensor::full(ctx_, input, 3));
+  session.run();
+  EXPECT_EQ(session.output(0).to_vector<float>(ctx_), std::vector<float>(6, 3));
+  EXPECT_EQ(session.output(1).shape(), (Shape{2, 3}));
+}
+
+}  // namespace
+}  // namespace pila
