@@ -31,6 +31,7 @@ const KernelTable& table() {
     add_image_kernels(table);
     add_resize_kernels(table);
     add_optimizer_kernels(table);
+    add_inverted_residual_kernels(table);
     const KernelTable& reference = reference::table();
 #define PILA_APPEND(Args, entry) append(table.entry, reference.entry);
     PILA_KERNEL_ENTRIES(PILA_APPEND)

@@ -19,6 +19,21 @@ void run_kernel(const kernels::Kernel<Args>& kernel, const Args& args, kernels::
   EXPECT_TRUE(workspace.check()) << "the workspace of " << kernel.name;
 }
 
+// The same with weights laid out beforehand, as plans do; for kernels that have a way of preparing them.
+template <class Args>
+void run_prepared(const kernels::Kernel<Args>& kernel, const Args& args, kernels::Stream& stream) {
+  const kernels::Preparation<Args>& prepare = kernel.prepare;
+  ASSERT_NE(prepare.run, nullptr) << kernel.name << " prepares nothing";
+  GuardedBuffer<std::byte> weights(prepare.size(args, stream));
+  kernels::Status status = prepare.run(args, weights.data(), {&stream});
+  EXPECT_EQ(status, nullptr) << kernel.name << ": " << status;
+  EXPECT_TRUE(weights.check()) << "the prepared weights of " << kernel.name;
+  GuardedBuffer<std::byte> workspace(prepare.workspace == nullptr ? 0 : prepare.workspace(args, stream));
+  status = kernel.run(args, {&stream, workspace.data(), weights.data()});
+  EXPECT_EQ(status, nullptr) << kernel.name << ": " << status;
+  EXPECT_TRUE(workspace.check()) << "the workspace of " << kernel.name;
+}
+
 // Runs the first kernel of the arguments' entry that supports them; with a name, the kernel of that name,
 // which must support them.
 template <class Args>

@@ -1,0 +1,513 @@
+#include "kernels/cpu/inverted_residual.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/inverted_residual.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include "kernels/cpu/depthwise_rows.h"
+#include "kernels/cpu/product_tile.h"
+#include "kernels/cpu/simd_activation.h"
+
+#ifndef PILA_KERNELS_CPU_INVERTED_RESIDUAL_JOB_
+#define PILA_KERNELS_CPU_INVERTED_RESIDUAL_JOB_
+namespace pila::kernels::cpu {
+
+struct BlockJob {
+  const InvertedResidual& args;
+  const InvertedResidualPlan& plan;
+  const float* weights;  // prepared
+};
+
+// Scratch memory of one worker, and the filtered rows, which workers may share.
+struct BlockScratch {
+  float* ring;
+  float* zeros;
+  float* filtered;
+};
+
+// The bounds that an activation clamps to; `smooth` where it takes a second look.
+struct Bounds {
+  explicit Bounds(Activation activation) {
+    if (activation == Activation::relu || activation == Activation::relu6) low = 0;
+    if (activation == Activation::relu6) high = 6;
+    smooth = activation == Activation::silu || activation == Activation::sigmoid;
+  }
+  float low = -std::numeric_limits<float>::infinity();
+  float high = std::numeric_limits<float>::infinity();
+  bool smooth;
+};
+
+}  // namespace pila::kernels::cpu
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace pila::kernels::cpu::HWY_NAMESPACE {
+
+constexpr auto kLanes = static_cast<std::int64_t>(kFloatLanes);
+
+int most_vectors() { return kMaxVectors; }
+
+// y = activation(y) + residual, which may be null.
+HWY_NOINLINE void activate_range(Activation activation, const float* residual, float* y, std::int64_t size) {
+  const FloatTag d;
+  for (std::int64_t i = 0; i < size; i += kLanes) {
+    const auto count = static_cast<std::size_t>(HWY_MIN(kLanes, size - i));
+    auto v = activate(d, activation, load_partial(d, y + i, count));
+    if (residual != nullptr) v = hn::Add(v, load_partial(d, residual + i, count));
+    store_partial(v, d, y + i, count);
+  }
+}
+
+// Zeros where rows of the ring stand out of the image.
+void clear_borders(const BlockJob& job, const BlockScratch& scratch) {
+  const InvertedResidualPlan& plan = job.plan;
+  const std::int64_t left = job.args.depthwise.window.pad_left * kLanes;
+  const std::int64_t right = left + job.args.depthwise.in_w * kLanes;
+  std::fill_n(scratch.zeros, plan.row_size(), 0.0f);
+  float* row = scratch.ring;
+  for (std::int64_t i = 0; i < plan.ring_planes() * plan.ring_rows; ++i, row += plan.row_size()) {
+    std::fill(row, row + left, 0.0f);
+    std::fill(row + right, row + plan.row_size(), 0.0f);
+  }
+}
+
+// Walks over the pixels of x's rows, at their places in the ring.
+class RingCursor {
+ public:
+  RingCursor(const BlockJob& job, float* ring, std::int64_t row)
+      : ring_(ring),
+        row_size_(job.plan.row_size()),
+        rows_(job.plan.ring_rows),
+        width_(job.args.depthwise.in_w),
+        first_(job.args.depthwise.window.pad_left * kLanes),
+        slot_(row % rows_) {}
+
+  float* next() {
+    float* at = ring_ + slot_ * row_size_ + first_ + column_ * kLanes;
+    if (++column_ == width_) {
+      column_ = 0;
+      if (++slot_ == rows_) slot_ = 0;
+    }
+    return at;
+  }
+
+ private:
+  float* const ring_;
+  const std::int64_t row_size_, rows_, width_, first_;
+  std::int64_t slot_, column_ = 0;
+};
+
+// Expands rows [begin, end) of x, given at `begin`, to kVectors planes of the ring.
+template <int kVectors>
+void expand_rows(const BlockJob& job, const float* x, const float* weights, float* ring, std::int64_t begin,
+                 std::int64_t end) {
+  const std::int64_t depth = job.args.in_c, plane = job.plan.ring_rows * job.plan.row_size();
+  const TilePanel<float> panel{weights, weights + kVectors * kLanes};
+  const Bounds bounds(job.args.expand.activation);
+  const auto low = hn::Set(FloatTag(), bounds.low), high = hn::Set(FloatTag(), bounds.high);
+  RingCursor cursor(job, ring, begin);
+  for_tiles<kVectors>((end - begin) * job.args.depthwise.in_w, [&](auto height, std::int64_t pixel) {
+    constexpr int kRows = height;
+    float* to[kRows];
+    for (int r = 0; r < kRows; ++r) to[r] = cursor.next();
+    product_tile<FloatStep, kRows, kVectors, 0>(
+        {x + pixel * depth, depth, 0, 1, depth}, panel, [&](int r, int v, FloatVector sum) {
+          hn::StoreU(clamp(low, high, sum), FloatTag(), to[r] + v * plane);
+        });
+  });
+}
+
+// The same without a product: channels from `channel` on.
+void copy_rows(const BlockJob& job, const float* x, std::int64_t channel, std::int64_t planes, float* ring,
+               std::int64_t begin, std::int64_t end) {
+  const std::int64_t channels = job.args.in_c, plane = job.plan.ring_rows * job.plan.row_size();
+  RingCursor cursor(job, ring, begin);
+  for (std::int64_t pixel = 0; pixel < (end - begin) * job.args.depthwise.in_w; ++pixel) {
+    float* to = cursor.next();
+    for (std::int64_t v = 0; v < planes; ++v, to += plane) {
+      const std::int64_t c = channel + v * kLanes;
+      const auto count = static_cast<std::size_t>(HWY_MIN(kLanes, channels - c));
+      const float* from = x + pixel * channels + c;
+      hn::StoreU(count == kFloatLanes ? hn::LoadU(FloatTag(), from) : load_partial(FloatTag(), from, count),
+                 FloatTag(), to);
+    }
+  }
+}
+
+// Makes rows [begin, end) of a chunk of the wide tensor of one image.
+void make_rows(const BlockJob& job, std::int64_t image, std::int64_t chunk, float* ring, std::int64_t begin,
+               std::int64_t end) {
+  const ConvShape& s = job.args.depthwise;
+  const InvertedResidualPlan& plan = job.plan;
+  const float* x = static_cast<const float*>(job.args.x) + (image * s.in_h + begin) * s.in_w * job.args.in_c;
+  const std::int64_t planes = plan.chunks.size(chunk);
+  if (job.args.expand.w == nullptr) {
+    return copy_rows(job, x, plan.chunks.begin(chunk) * kLanes, planes, ring, begin, end);
+  }
+  with_constant<kMaxVectors>(static_cast<int>(planes), [&](auto vectors) {
+    expand_rows<vectors>(job, x, job.weights + plan.chunk_at(chunk), ring, begin, end);
+  });
+  if (!Bounds(job.args.expand.activation).smooth) return;
+  for (std::int64_t v = 0; v < planes; ++v) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      float* at =
+          ring + (v * plan.ring_rows + row % plan.ring_rows) * plan.row_size() + s.window.pad_left * kLanes;
+      activate_range(job.args.expand.activation, nullptr, at, s.in_w * kLanes);
+    }
+  }
+}
+
+// Output rows [begin, end) of a chunk, to planes whose first row is `begin`.
+void filter_rows(const BlockJob& job, std::int64_t chunk, const float* ring, const float* zeros,
+                 float* filtered, std::int64_t begin, std::int64_t end) {
+  const ConvShape& s = job.args.depthwise;
+  const InvertedResidualPlan& plan = job.plan;
+  const Bounds bounds(job.args.depthwise_activation);
+  constexpr std::int64_t kMostInRows = 7;
+  const float* rows[kMostInRows];
+  DepthwiseRows work;
+  work.x = rows;
+  work.w = job.weights + plan.chunk_at(chunk) + plan.chunks.size(chunk) * plan.expand_size();
+  work.low = bounds.low;
+  work.high = bounds.high;
+  work.columns = s.out_w;
+  work.y_row = s.out_w * kLanes;
+  const int kernel = static_cast<int>(plan.kernel), stride = static_cast<int>(plan.stride);
+  for (std::int64_t v = 0; v < plan.chunks.size(chunk); ++v) {
+    const float* plane = ring + v * plan.ring_rows * plan.row_size();
+    work.y = filtered + v * plan.filtered_plane(s.out_w);
+    float* const first = work.y;
+    for (std::int64_t row = begin; row < end; row += 2) {
+      const int count = row + 2 <= end ? 2 : 1;
+      const std::int64_t top = row * stride - s.window.pad_top;
+      for (std::int64_t r = 0; r < (count - 1) * stride + kernel; ++r) {
+        const bool inside = top + r >= 0 && top + r < s.in_h;
+        rows[r] = inside ? plane + (top + r) % plan.ring_rows * plan.row_size() : zeros;
+      }
+      depthwise_rows_kernel(kernel, stride, count)(work);
+      work.y += count * work.y_row;
+    }
+    if (bounds.smooth)
+      activate_range(job.args.depthwise_activation, nullptr, first, (end - begin) * work.y_row);
+    work.w += plan.depthwise_size();
+  }
+}
+
+// Rows [begin, end) of one chunk of the filtered tensor, which begins there. made: the rows of the wide
+// tensor before it are in the ring as far as they are wanted. Returns the next `made`.
+std::int64_t filter_chunk(const BlockJob& job, const BlockScratch& scratch, std::int64_t image,
+                          std::int64_t chunk, std::int64_t begin, std::int64_t end, std::int64_t made) {
+  const ConvShape& s = job.args.depthwise;
+  const InvertedResidualPlan& plan = job.plan;
+  const std::int64_t plane = plan.chunks.begin(chunk);
+  float* ring = scratch.ring + (plan.whole_image ? 0 : plane) * plan.ring_rows * plan.row_size();
+  float* filtered = scratch.filtered + plane * plan.filtered_plane(s.out_w);
+  for (std::int64_t row = begin; row < end; row += plan.step_rows) {
+    const std::int64_t last = HWY_MIN(end, row + plan.step_rows);
+    const std::int64_t top = row * plan.stride - s.window.pad_top;
+    const std::int64_t bottom = (last - 1) * plan.stride - s.window.pad_top + plan.kernel;
+    const std::int64_t from = HWY_MAX(made, top), to = HWY_MIN(bottom, s.in_h);
+    if (from < to) {
+      make_rows(job, image, chunk, ring, from, to);
+      made = to;
+    }
+    filter_rows(job, chunk, ring, scratch.zeros, filtered + (row - begin) * s.out_w * kLanes, row, last);
+  }
+  return made;
+}
+
+template <int kVectors>
+void project_pixels(const BlockJob& job, std::int64_t panel, const float* filtered, const float* residual,
+                    float* y, std::int64_t pixels) {
+  const InvertedResidualPlan& plan = job.plan;
+  const std::int64_t channels = job.args.out_c;
+  const std::int64_t width = HWY_MIN(kVectors * kLanes, channels - plan.panels.begin(panel) * kLanes);
+  const auto tail = static_cast<std::size_t>(width - (kVectors - 1) * kLanes);
+  const float* bias = job.weights + plan.panel_at(panel);
+  const Activation activation = job.args.project.activation;
+  const Bounds bounds(activation);
+  const bool clamps = activation != Activation::none && !bounds.smooth;
+  const auto low = hn::Set(FloatTag(), bounds.low), high = hn::Set(FloatTag(), bounds.high);
+  const std::int64_t plane = plan.filtered_plane(job.args.depthwise.out_w);
+  for_tiles<kVectors>(pixels, [&](auto height, std::int64_t pixel) {
+    constexpr int kRows = height;
+    float* const to = y + pixel * channels;
+    const float* const add = residual == nullptr || bounds.smooth ? nullptr : residual + pixel * channels;
+    product_tile<FloatStep, kRows, kVectors, kLanes>(
+        {filtered + pixel * kLanes, kLanes, plane, plan.planes, kLanes}, {bias, bias + kVectors * kLanes},
+        [&](int r, int v, FloatVector sum) {
+          const std::int64_t at = r * channels + v * kLanes;
+          const FloatTag d;
+          if (clamps) sum = clamp(low, high, sum);
+          if (v < kVectors - 1 || tail == kFloatLanes) {
+            if (add != nullptr) sum = hn::Add(sum, hn::LoadU(d, add + at));
+            hn::StoreU(sum, d, to + at);
+          } else {
+            if (add != nullptr) sum = hn::Add(sum, load_partial(d, add + at, tail));
+            store_partial(sum, d, to + at, tail);
+          }
+        });
+  });
+  if (!bounds.smooth) return;
+  for (std::int64_t at = 0; at < pixels * channels; at += channels) {
+    activate_range(activation, residual == nullptr ? nullptr : residual + at, y + at, width);
+  }
+}
+
+// One panel of y for `pixels` pixels from number `pixel` of y on; filtered: the first one's.
+void project_panel(const BlockJob& job, std::int64_t panel, const float* filtered, std::int64_t pixel,
+                   std::int64_t pixels) {
+  const std::int64_t at = pixel * job.args.out_c + job.plan.panels.begin(panel) * kLanes;
+  const auto* residual = static_cast<const float*>(job.args.residual);
+  with_constant<kMaxVectors>(static_cast<int>(job.plan.panels.size(panel)), [&](auto vectors) {
+    project_pixels<vectors>(job, panel, filtered, residual == nullptr ? nullptr : residual + at,
+                            static_cast<float*>(job.args.y) + at, pixels);
+  });
+}
+
+// Where there is no project: the filtered pixels as they are.
+void copy_pixels(const BlockJob& job, const float* filtered, std::int64_t pixel, std::int64_t pixels) {
+  const std::int64_t channels = job.args.depthwise.out_c;
+  const std::int64_t plane = job.plan.filtered_plane(job.args.depthwise.out_w);
+  float* to = static_cast<float*>(job.args.y) + pixel * channels;
+  for (std::int64_t i = 0; i < pixels; ++i, filtered += kLanes, to += channels) {
+    for (std::int64_t c = 0; c < channels; c += kLanes) {
+      const auto v = hn::LoadU(FloatTag(), filtered + c / kLanes * plane);
+      if (c + kLanes <= channels) {
+        hn::StoreU(v, FloatTag(), to + c);
+      } else {
+        store_partial(v, FloatTag(), to + c, static_cast<std::size_t>(channels - c));
+      }
+    }
+  }
+}
+
+}  // namespace pila::kernels::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include "kernels/cpu/families.h"
+#include "kernels/cpu/gemm_tile.h"
+#include "kernels/cpu/thread_pool.h"
+
+namespace pila::kernels::cpu {
+namespace {
+
+HWY_EXPORT(most_vectors);
+HWY_EXPORT(clear_borders);
+HWY_EXPORT(filter_chunk);
+HWY_EXPORT(project_panel);
+HWY_EXPORT(copy_pixels);
+
+const float* floats(const void* data) { return static_cast<const float*>(data); }
+
+bool supports(const InvertedResidual& args) {
+  const ConvShape& s = args.depthwise;
+  const Window& w = s.window;
+  return args.type == DType::f32 && s.in_c == s.out_c && s.in_c > 0 && (w.kernel_h == 3 || w.kernel_h == 5) &&
+         w.kernel_w == w.kernel_h && (w.stride_h == 1 || w.stride_h == 2) && w.stride_w == w.stride_h &&
+         w.dilation_h == 1 && w.dilation_w == 1 && w.pad_top >= 0 && w.pad_left >= 0;
+}
+
+InvertedResidualPlan plan_of(const InvertedResidual& args) {
+  return {args, tile_kernels().lanes, HWY_DYNAMIC_DISPATCH(most_vectors)()};
+}
+
+// ---- weights
+
+// Columns [column, column + width) of w, [depth, columns], behind their bias; zeros where there are none.
+float* pack_columns(const Pointwise& step, std::int64_t depth, std::int64_t columns, std::int64_t column,
+                    std::int64_t width, float* to) {
+  const auto pack = tile_kernels().pack;
+  const auto real = static_cast<int>(std::min(width, columns - column)), all = static_cast<int>(width);
+  if (step.bias == nullptr) {
+    std::fill_n(to, width, 0.0f);
+  } else {
+    pack(floats(step.bias) + column, columns, 1, real, all, to, width);
+  }
+  pack(floats(step.w) + column, columns, depth, real, all, to + width, width);
+  return to + (depth + 1) * width;
+}
+
+void pack_weights(const InvertedResidual& args, const InvertedResidualPlan& plan, float* to) {
+  const auto pack = tile_kernels().pack;
+  const std::int64_t wide = args.depthwise.in_c, lanes = plan.lanes;
+  for (std::int64_t chunk = 0; chunk < plan.chunks.count; ++chunk) {
+    const std::int64_t first = plan.chunks.begin(chunk), planes = plan.chunks.size(chunk);
+    if (args.expand.w != nullptr) {
+      to = pack_columns(args.expand, args.in_c, wide, first * lanes, planes * lanes, to);
+    }
+    for (std::int64_t c = first * lanes; c < (first + planes) * lanes; c += lanes) {
+      const auto real = static_cast<int>(std::min(lanes, wide - c)), all = static_cast<int>(lanes);
+      pack(floats(args.depthwise_w) + c, wide, plan.taps, real, all, to, lanes);
+      to += plan.taps * lanes;
+      if (args.depthwise_bias == nullptr) {
+        std::fill_n(to, lanes, 0.0f);
+      } else {
+        pack(floats(args.depthwise_bias) + c, wide, 1, real, all, to, lanes);
+      }
+      to += lanes;
+    }
+  }
+  for (std::int64_t panel = 0; panel < plan.panels.count; ++panel) {
+    const std::int64_t width = plan.panels.size(panel) * lanes;
+    to = pack_columns(args.project, wide, args.out_c, plan.panels.begin(panel) * lanes, width, to);
+    const std::int64_t missing = (plan.project_depth() - wide) * width;
+    std::fill_n(to, missing, 0.0f);
+    to += missing;
+  }
+}
+
+std::size_t prepared_size(const InvertedResidual& args, const Stream&) {
+  return static_cast<std::size_t>(plan_of(args).prepared_size()) * sizeof(float);
+}
+
+Status prepare(const InvertedResidual& args, void* to, const Launch&) {
+  pack_weights(args, plan_of(args), static_cast<float*>(to));
+  return nullptr;
+}
+
+// ---- work
+
+// Output rows of an image for each task; with few rows for many threads, a task is a chunk of the wide
+// channels of the whole image instead, which needs no row twice.
+struct Tasks {
+  Tasks(const InvertedResidual& args, const InvertedResidualPlan& plan, int threads) {
+    constexpr std::int64_t kFewRows = 16;
+    const ConvShape& s = args.depthwise;
+    const bool enough_images = s.batch % threads == 0 || s.batch >= 4 * threads;
+    const std::int64_t wanted = enough_images ? 1 : threads;
+    by_chunks = wanted > 1 && plan.whole_image && s.out_h < kFewRows * wanted;
+    rows = ceil_div(s.out_h, std::max<std::int64_t>(1, std::min(wanted, s.out_h)));
+    bands = rows == 0 ? 0 : ceil_div(s.out_h, rows);
+  }
+  bool by_chunks;
+  std::int64_t bands, rows;  // of an image, where tasks are bands
+};
+
+struct Memory {
+  Memory(const InvertedResidual& args, const InvertedResidualPlan& plan, bool prepared, int threads,
+         void* memory)
+      : tasks(args, plan, threads) {
+    Scratch scratch(memory);
+    weights = scratch.take<float>(prepared ? 0 : plan.prepared_size());
+    ring_size = round_up(plan.ring_size(), 16);
+    zeros_size = round_up(plan.row_size(), 16);
+    filtered_size = round_up(plan.planes * plan.filtered_plane(args.depthwise.out_w), 16);
+    rings = scratch.take<float>(threads * ring_size);
+    zeros = scratch.take<float>(threads * zeros_size);
+    filtered = scratch.take<float>((tasks.by_chunks ? 1 : threads) * filtered_size);
+    bytes = scratch.bytes();
+  }
+
+  BlockScratch of(int worker) const {
+    return {rings + worker * ring_size, zeros + worker * zeros_size,
+            filtered + (tasks.by_chunks ? 0 : worker * filtered_size)};
+  }
+
+  Tasks tasks;
+  float* weights;
+  float *rings, *zeros, *filtered;
+  std::int64_t ring_size, zeros_size, filtered_size;
+  std::size_t bytes;
+};
+
+std::size_t workspace_of(const InvertedResidual& args, const Stream& stream, bool prepared) {
+  return Memory(args, plan_of(args), prepared, pool_of(stream).threads(), nullptr).bytes;
+}
+
+std::size_t workspace(const InvertedResidual& args, const Stream& stream) {
+  return workspace_of(args, stream, false);
+}
+
+std::size_t prepared_workspace(const InvertedResidual& args, const Stream& stream) {
+  return workspace_of(args, stream, true);
+}
+
+void run_bands(const BlockJob& job, const Memory& memory, ThreadPool& pool) {
+  const auto clear = HWY_DYNAMIC_DISPATCH(clear_borders);
+  const auto filter = HWY_DYNAMIC_DISPATCH(filter_chunk);
+  const auto project = HWY_DYNAMIC_DISPATCH(project_panel);
+  const auto copy = HWY_DYNAMIC_DISPATCH(copy_pixels);
+  const InvertedResidualPlan& plan = job.plan;
+  const ConvShape& s = job.args.depthwise;
+  const Tasks& tasks = memory.tasks;
+  pool.run(s.batch * tasks.bands, [&](std::int64_t task, int worker) {
+    const std::int64_t image = task / tasks.bands, first = task % tasks.bands * tasks.rows;
+    const std::int64_t last = std::min(s.out_h, first + tasks.rows);
+    const BlockScratch scratch = memory.of(worker);
+    clear(job, scratch);
+    std::int64_t made = 0;
+    for (std::int64_t row = first; row < last; row += plan.group_rows) {
+      const std::int64_t end = std::min(last, row + plan.group_rows);
+      std::int64_t next = made;
+      for (std::int64_t chunk = 0; chunk < plan.chunks.count; ++chunk) {
+        next = filter(job, scratch, image, chunk, row, end, made);
+      }
+      made = next;
+      const std::int64_t pixel = (image * s.out_h + row) * s.out_w, pixels = (end - row) * s.out_w;
+      for (std::int64_t panel = 0; panel < plan.panels.count; ++panel) {
+        project(job, panel, scratch.filtered, pixel, pixels);
+      }
+      if (job.args.project.w == nullptr) copy(job, scratch.filtered, pixel, pixels);
+    }
+  });
+}
+
+void run_chunks(const BlockJob& job, const Memory& memory, ThreadPool& pool) {
+  constexpr std::int64_t kPixels = 32;  // of a task
+  const auto clear = HWY_DYNAMIC_DISPATCH(clear_borders);
+  const auto filter = HWY_DYNAMIC_DISPATCH(filter_chunk);
+  const auto project = HWY_DYNAMIC_DISPATCH(project_panel);
+  const auto copy = HWY_DYNAMIC_DISPATCH(copy_pixels);
+  const InvertedResidualPlan& plan = job.plan;
+  const ConvShape& s = job.args.depthwise;
+  const Split pixels(s.out_h * s.out_w, kPixels);
+  for (std::int64_t image = 0; image < s.batch; ++image) {
+    pool.run(plan.chunks.count, [&](std::int64_t chunk, int worker) {
+      const BlockScratch scratch = memory.of(worker);
+      clear(job, scratch);
+      filter(job, scratch, image, chunk, 0, s.out_h, 0);
+    });
+    const bool projects = job.args.project.w != nullptr;
+    pool.run(pixels.count * (projects ? plan.panels.count : 1), [&](std::int64_t task, int) {
+      const std::int64_t part = task % pixels.count, first = pixels.begin(part), count = pixels.size(part);
+      const float* from = memory.filtered + first * plan.lanes;
+      const std::int64_t pixel = image * s.out_h * s.out_w + first;
+      if (projects) {
+        project(job, task / pixels.count, from, pixel, count);
+      } else {
+        copy(job, from, pixel, count);
+      }
+    });
+  }
+}
+
+Status run(const InvertedResidual& args, const Launch& launch) {
+  const ConvShape& s = args.depthwise;
+  if (s.batch * s.out_h * s.out_w == 0) return nullptr;
+  ThreadPool& pool = pool_of(*launch.stream);
+  const InvertedResidualPlan plan = plan_of(args);
+  const bool prepared = launch.prepared != nullptr;
+  const Memory memory(args, plan, prepared, pool.threads(), launch.workspace);
+  if (!prepared) pack_weights(args, plan, memory.weights);
+  const BlockJob job{args, plan, prepared ? floats(launch.prepared) : memory.weights};
+  memory.tasks.by_chunks ? run_chunks(job, memory, pool) : run_bands(job, memory, pool);
+  return nullptr;
+}
+
+}  // namespace
+
+void add_inverted_residual_kernels(KernelTable& table) {
+  table.inverted_residual.add(
+      {"inverted_residual_f32", supports, workspace, run, {prepared_size, prepare, prepared_workspace}});
+}
+
+}  // namespace pila::kernels::cpu
+#endif  // HWY_ONCE

@@ -1,0 +1,92 @@
+// How an inverted residual is cut: its wide tensor exists for a few rows of the image at a time.
+//
+// Inside, channels go in planes of one vector each: [plane][row][column][lanes]. A group of output rows is
+// made chunk by chunk of the wide channels: expand the rows under the window, filter them, and keep what
+// comes out; then project the group's pixels, with all wide channels at hand.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/args/inverted_residual.h"
+#include "kernels/cpu/gemm_blocks.h"
+
+namespace pila::kernels::cpu {
+
+// [0, total) in as few parts of at most `most` as can be, about equally large.
+struct Split {
+  Split(std::int64_t all, std::int64_t most) : total(all), count(ceil_div(all, most)) {}
+  std::int64_t begin(std::int64_t part) const { return total * part / count; }
+  std::int64_t size(std::int64_t part) const { return begin(part + 1) - begin(part); }
+
+  std::int64_t total, count;
+};
+
+// Sizes in elements.
+struct InvertedResidualPlan {
+  InvertedResidualPlan(const InvertedResidual& args, std::int64_t lanes_of_a_vector,
+                       std::int64_t most_vectors)
+      : lanes(lanes_of_a_vector),
+        planes(ceil_div(args.depthwise.in_c, lanes)),
+        chunks(planes, std::min<std::int64_t>(most_vectors, kChunkVectors)),
+        panels(args.project.w == nullptr ? 0 : ceil_div(args.out_c, lanes), most_vectors),
+        taps(args.depthwise.window.kernel_h * args.depthwise.window.kernel_w),
+        expand_depth(args.expand.w == nullptr ? 0 : args.in_c) {
+    const ConvShape& s = args.depthwise;
+    kernel = s.window.kernel_h;
+    stride = s.window.stride_h;
+    columns = std::max(s.window.pad_left + s.in_w, (s.out_w - 1) * stride + kernel);
+    const std::int64_t step_row = stride * row_size() * chunk_planes();
+    const std::int64_t filtered_row = s.out_w * planes * lanes;
+    whole_image = s.out_h * filtered_row <= kWholeImage;
+    step_rows = std::max<std::int64_t>(1, kStepSize / (2 * step_row)) * 2;
+    group_rows = whole_image ? s.out_h
+                             : std::max<std::int64_t>(1, kGroupSize / (step_rows * filtered_row)) * step_rows;
+    ring_rows = (step_rows - 1) * stride + kernel;
+  }
+
+  std::int64_t chunk_planes() const { return ceil_div(planes, chunks.count); }
+
+  // ---- prepared weights: for each chunk the bias and weights of expand and then, for each plane, the
+  // depthwise weights and bias; behind all chunks, for each panel, the bias and weights of project.
+  std::int64_t depthwise_size() const { return (taps + 1) * lanes; }
+  std::int64_t expand_size() const { return expand_depth == 0 ? 0 : (expand_depth + 1) * lanes; }
+  std::int64_t chunk_at(std::int64_t chunk) const {
+    return chunks.begin(chunk) * (expand_size() + depthwise_size());
+  }
+  std::int64_t project_depth() const { return planes * lanes; }
+  std::int64_t panel_at(std::int64_t panel) const {
+    return planes * (expand_size() + depthwise_size()) + panels.begin(panel) * (project_depth() + 1) * lanes;
+  }
+  std::int64_t prepared_size() const {
+    return planes * (expand_size() + depthwise_size()) + panels.total * (project_depth() + 1) * lanes;
+  }
+
+  // ---- a worker's scratch memory: some rows of the wide tensor behind expand, all of its planes or, where a
+  // group is the whole image, one chunk's; and a row of zeros.
+  std::int64_t row_size() const { return columns * lanes; }
+  std::int64_t ring_planes() const { return whole_image ? chunk_planes() : planes; }
+  std::int64_t ring_size() const { return ring_planes() * ring_rows * row_size(); }
+  std::int64_t filtered_plane(std::int64_t out_w) const { return group_rows * out_w * lanes; }
+
+  const std::int64_t lanes;
+  const std::int64_t planes;  // of the wide tensor
+  const Split chunks;         // of planes
+  const Split panels;         // of vectors of y's channels
+  const std::int64_t taps;
+  const std::int64_t expand_depth;  // 0 where there is no expand
+  std::int64_t kernel, stride;
+  std::int64_t columns;     // of the wide tensor's rows, borders included
+  bool whole_image;         // one group
+  std::int64_t step_rows;   // of output, made from rows that lie in the first cache
+  std::int64_t group_rows;  // of output
+  std::int64_t ring_rows;   // of the wide tensor at a time
+
+ private:
+  static constexpr std::int64_t kChunkVectors = 3;
+  static constexpr std::int64_t kStepSize = 6 << 10;      // 24 KiB
+  static constexpr std::int64_t kGroupSize = 48 << 10;    // 192 KiB
+  static constexpr std::int64_t kWholeImage = 128 << 10;  // 512 KiB
+};
+
+}  // namespace pila::kernels::cpu
