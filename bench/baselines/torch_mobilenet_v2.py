@@ -54,6 +54,7 @@ class KerasLayer(typing.NamedTuple):
 class MobileNetV2(nn.Module):
     def __init__(self, width, classes, dropout=0.0):
         super().__init__()
+        self.width = width
         channels = make_divisible(32 * width)
         layers = [convolution(3, channels, kernel=3, stride=2)]
         for expansion, outputs, blocks, stride in STAGES:
