@@ -66,7 +66,11 @@ class Network {
           break;
       }
     }
+    workspace_ = memory(workspace_size_);
   }
+
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
 
   std::vector<Step>& steps() { return steps_; }
 
@@ -111,9 +115,12 @@ class Network {
       launch.prepared = to;
       workspace = kernel->prepare.workspace;
     }
-    if (workspace != nullptr) launch.workspace = memory(workspace(args, ctx_.stream()));
+    if (workspace != nullptr) workspace_size_ = std::max(workspace_size_, workspace(args, ctx_.stream()));
     steps_.push_back({name + " " + kernel->name, static_cast<double>(batch_) * flops / 2,
-                      [kernel, args, launch] { kernel->run(args, launch); }});
+                      [this, kernel, args, launch]() mutable {
+                        launch.workspace = workspace_;
+                        kernel->run(args, launch);
+                      }});
   }
 
   void add_stem(const LayerShape& layer) {
@@ -176,6 +183,8 @@ class Network {
   const Context& ctx_;
   const std::int64_t batch_;
   Tensor x_, y_;
+  void* workspace_ = nullptr;  // one for all steps, as plans have it
+  std::size_t workspace_size_ = 0;
   std::vector<Tensor> kept_;
   std::vector<Step> steps_;
 };

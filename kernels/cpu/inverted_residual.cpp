@@ -106,18 +106,20 @@ class RingCursor {
 // Expands rows [begin, end) of x, given at `begin`, to kVectors planes of the ring.
 template <int kVectors>
 void expand_rows(const BlockJob& job, const float* x, const float* weights, float* ring, std::int64_t begin,
-                 std::int64_t end) {
+                 std::int64_t end, const Ahead& ahead) {
   const std::int64_t depth = job.args.in_c, plane = job.plan.ring_rows * job.plan.row_size();
   const TilePanel<float> panel{weights, weights + kVectors * kLanes};
   const Bounds bounds(job.args.expand.activation);
   const auto low = hn::Set(FloatTag(), bounds.low), high = hn::Set(FloatTag(), bounds.high);
   RingCursor cursor(job, ring, begin);
-  for_tiles<kVectors>((end - begin) * job.args.depthwise.in_w, [&](auto height, std::int64_t pixel) {
+  const std::int64_t pixels = (end - begin) * job.args.depthwise.in_w;
+  for_tiles<kVectors>(pixels, [&](auto height, std::int64_t pixel) {
     constexpr int kRows = height;
     float* to[kRows];
     for (int r = 0; r < kRows; ++r) to[r] = cursor.next();
     product_tile<FloatStep, kRows, kVectors, 0>(
-        {x + pixel * depth, depth, 0, 1, depth}, panel, [&](int r, int v, FloatVector sum) {
+        {x + pixel * depth, depth, 0, 1, depth}, panel, ahead.share(pixel, kRows, pixels),
+        [&](int r, int v, FloatVector sum) {
           hn::StoreU(clamp(low, high, sum), FloatTag(), to[r] + v * plane);
         });
   });
@@ -142,7 +144,7 @@ void copy_rows(const BlockJob& job, const float* x, std::int64_t channel, std::i
 
 // Makes rows [begin, end) of a chunk of the wide tensor of one image.
 void make_rows(const BlockJob& job, std::int64_t image, std::int64_t chunk, float* ring, std::int64_t begin,
-               std::int64_t end) {
+               std::int64_t end, const Ahead& ahead) {
   const ConvShape& s = job.args.depthwise;
   const InvertedResidualPlan& plan = job.plan;
   const float* x = static_cast<const float*>(job.args.x) + (image * s.in_h + begin) * s.in_w * job.args.in_c;
@@ -151,7 +153,7 @@ void make_rows(const BlockJob& job, std::int64_t image, std::int64_t chunk, floa
     return copy_rows(job, x, plan.chunks.begin(chunk) * kLanes, planes, ring, begin, end);
   }
   with_constant<kMaxVectors>(static_cast<int>(planes), [&](auto vectors) {
-    expand_rows<vectors>(job, x, job.weights + plan.chunk_at(chunk), ring, begin, end);
+    expand_rows<vectors>(job, x, job.weights + plan.chunk_at(chunk), ring, begin, end, ahead);
   });
   if (!Bounds(job.args.expand.activation).smooth) return;
   for (std::int64_t v = 0; v < planes; ++v) {
@@ -200,21 +202,27 @@ void filter_rows(const BlockJob& job, std::int64_t chunk, const float* ring, con
 }
 
 // Rows [begin, end) of one chunk of the filtered tensor, which begins there. made: the rows of the wide
-// tensor before it are in the ring as far as they are wanted. Returns the next `made`.
+// tensor before it are in the ring as far as they are wanted. ahead: what is wanted after this. Returns the
+// next `made`.
 std::int64_t filter_chunk(const BlockJob& job, const BlockScratch& scratch, std::int64_t image,
-                          std::int64_t chunk, std::int64_t begin, std::int64_t end, std::int64_t made) {
+                          std::int64_t chunk, std::int64_t begin, std::int64_t end, std::int64_t made,
+                          const Ahead& ahead) {
   const ConvShape& s = job.args.depthwise;
   const InvertedResidualPlan& plan = job.plan;
   const std::int64_t plane = plan.chunks.begin(chunk);
   float* ring = scratch.ring + (plan.whole_image ? 0 : plane) * plan.ring_rows * plan.row_size();
   float* filtered = scratch.filtered + plane * plan.filtered_plane(s.out_w);
+  // The rows of the wide tensor under output rows [row, last) that are not made yet.
+  const auto top = [&](std::int64_t row) { return HWY_MAX(made, row * plan.stride - s.window.pad_top); };
+  const auto bottom = [&](std::int64_t last) {
+    return HWY_MIN((last - 1) * plan.stride - s.window.pad_top + plan.kernel, s.in_h);
+  };
+  const std::int64_t first = top(begin), all = bottom(end) - first;
   for (std::int64_t row = begin; row < end; row += plan.step_rows) {
     const std::int64_t last = HWY_MIN(end, row + plan.step_rows);
-    const std::int64_t top = row * plan.stride - s.window.pad_top;
-    const std::int64_t bottom = (last - 1) * plan.stride - s.window.pad_top + plan.kernel;
-    const std::int64_t from = HWY_MAX(made, top), to = HWY_MIN(bottom, s.in_h);
+    const std::int64_t from = top(row), to = bottom(last);
     if (from < to) {
-      make_rows(job, image, chunk, ring, from, to);
+      make_rows(job, image, chunk, ring, from, to, ahead.share(from - first, to - from, all));
       made = to;
     }
     filter_rows(job, chunk, ring, scratch.zeros, filtered + (row - begin) * s.out_w * kLanes, row, last);
@@ -224,7 +232,7 @@ std::int64_t filter_chunk(const BlockJob& job, const BlockScratch& scratch, std:
 
 template <int kVectors>
 void project_pixels(const BlockJob& job, std::int64_t panel, const float* filtered, const float* residual,
-                    float* y, std::int64_t pixels) {
+                    float* y, std::int64_t pixels, const Ahead& ahead) {
   const InvertedResidualPlan& plan = job.plan;
   const std::int64_t channels = job.args.out_c;
   const std::int64_t width = HWY_MIN(kVectors * kLanes, channels - plan.panels.begin(panel) * kLanes);
@@ -241,7 +249,7 @@ void project_pixels(const BlockJob& job, std::int64_t panel, const float* filter
     const float* const add = residual == nullptr || bounds.smooth ? nullptr : residual + pixel * channels;
     product_tile<FloatStep, kRows, kVectors, kLanes>(
         {filtered + pixel * kLanes, kLanes, plane, plan.planes, kLanes}, {bias, bias + kVectors * kLanes},
-        [&](int r, int v, FloatVector sum) {
+        ahead.share(pixel, kRows, pixels), [&](int r, int v, FloatVector sum) {
           const std::int64_t at = r * channels + v * kLanes;
           const FloatTag d;
           if (clamps) sum = clamp(low, high, sum);
@@ -260,14 +268,15 @@ void project_pixels(const BlockJob& job, std::int64_t panel, const float* filter
   }
 }
 
-// One panel of y for `pixels` pixels from number `pixel` of y on; filtered: the first one's.
+// One panel of y for `pixels` pixels from number `pixel` of y on; filtered: the first one's. ahead: what is
+// wanted after this.
 void project_panel(const BlockJob& job, std::int64_t panel, const float* filtered, std::int64_t pixel,
-                   std::int64_t pixels) {
+                   std::int64_t pixels, const Ahead& ahead) {
   const std::int64_t at = pixel * job.args.out_c + job.plan.panels.begin(panel) * kLanes;
   const auto* residual = static_cast<const float*>(job.args.residual);
   with_constant<kMaxVectors>(static_cast<int>(job.plan.panels.size(panel)), [&](auto vectors) {
     project_pixels<vectors>(job, panel, filtered, residual == nullptr ? nullptr : residual + at,
-                            static_cast<float*>(job.args.y) + at, pixels);
+                            static_cast<float*>(job.args.y) + at, pixels, ahead);
   });
 }
 
@@ -375,6 +384,12 @@ Status prepare(const InvertedResidual& args, void* to, const Launch&) {
 
 // ---- work
 
+// The weights' part number `part`, for fetching; nothing behind the last.
+Ahead weights_ahead(const BlockJob& job, std::int64_t part) {
+  if (part >= job.plan.parts()) return {};
+  return {job.weights + job.plan.part_at(part), job.weights + job.plan.part_at(part + 1)};
+}
+
 // Output rows of an image for each task; with few rows for many threads, a task is a chunk of the wide
 // channels of the whole image instead, which needs no row twice.
 struct Tasks {
@@ -446,14 +461,15 @@ void run_bands(const BlockJob& job, const Memory& memory, ThreadPool& pool) {
     std::int64_t made = 0;
     for (std::int64_t row = first; row < last; row += plan.group_rows) {
       const std::int64_t end = std::min(last, row + plan.group_rows);
+      const auto ahead = [&](std::int64_t part) { return row == first ? weights_ahead(job, part) : Ahead(); };
       std::int64_t next = made;
       for (std::int64_t chunk = 0; chunk < plan.chunks.count; ++chunk) {
-        next = filter(job, scratch, image, chunk, row, end, made);
+        next = filter(job, scratch, image, chunk, row, end, made, ahead(chunk + 1));
       }
       made = next;
       const std::int64_t pixel = (image * s.out_h + row) * s.out_w, pixels = (end - row) * s.out_w;
       for (std::int64_t panel = 0; panel < plan.panels.count; ++panel) {
-        project(job, panel, scratch.filtered, pixel, pixels);
+        project(job, panel, scratch.filtered, pixel, pixels, ahead(plan.chunks.count + panel + 1));
       }
       if (job.args.project.w == nullptr) copy(job, scratch.filtered, pixel, pixels);
     }
@@ -473,7 +489,7 @@ void run_chunks(const BlockJob& job, const Memory& memory, ThreadPool& pool) {
     pool.run(plan.chunks.count, [&](std::int64_t chunk, int worker) {
       const BlockScratch scratch = memory.of(worker);
       clear(job, scratch);
-      filter(job, scratch, image, chunk, 0, s.out_h, 0);
+      filter(job, scratch, image, chunk, 0, s.out_h, 0, weights_ahead(job, chunk + pool.threads()));
     });
     const bool projects = job.args.project.w != nullptr;
     pool.run(pixels.count * (projects ? plan.panels.count : 1), [&](std::int64_t task, int) {
@@ -481,7 +497,9 @@ void run_chunks(const BlockJob& job, const Memory& memory, ThreadPool& pool) {
       const float* from = memory.filtered + first * plan.lanes;
       const std::int64_t pixel = image * s.out_h * s.out_w + first;
       if (projects) {
-        project(job, task / pixels.count, from, pixel, count);
+        const std::int64_t panel = task / pixels.count;
+        const Ahead ahead = weights_ahead(job, plan.chunks.count + panel + 1);
+        project(job, panel, from, pixel, count, ahead.share(part, 1, pixels.count));
       } else {
         copy(job, from, pixel, count);
       }

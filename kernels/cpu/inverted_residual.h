@@ -16,7 +16,7 @@ namespace pila::kernels::cpu {
 // [0, total) in as few parts of at most `most` as can be, about equally large.
 struct Split {
   Split(std::int64_t all, std::int64_t most) : total(all), count(ceil_div(all, most)) {}
-  std::int64_t begin(std::int64_t part) const { return total * part / count; }
+  std::int64_t begin(std::int64_t part) const { return count == 0 ? 0 : total * part / count; }
   std::int64_t size(std::int64_t part) const { return begin(part + 1) - begin(part); }
 
   std::int64_t total, count;
@@ -56,11 +56,14 @@ struct InvertedResidualPlan {
   }
   std::int64_t project_depth() const { return planes * lanes; }
   std::int64_t panel_at(std::int64_t panel) const {
-    return planes * (expand_size() + depthwise_size()) + panels.begin(panel) * (project_depth() + 1) * lanes;
+    return chunk_at(chunks.count) + panels.begin(panel) * (project_depth() + 1) * lanes;
   }
-  std::int64_t prepared_size() const {
-    return planes * (expand_size() + depthwise_size()) + panels.total * (project_depth() + 1) * lanes;
+  // Chunks and panels in one row.
+  std::int64_t parts() const { return chunks.count + panels.count; }
+  std::int64_t part_at(std::int64_t part) const {
+    return part < chunks.count ? chunk_at(part) : panel_at(part - chunks.count);
   }
+  std::int64_t prepared_size() const { return part_at(parts()); }
 
   // ---- a worker's scratch memory: some rows of the wide tensor behind expand, all of its planes or, where a
   // group is the whole image, one chunk's; and a row of zeros.

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "kernels/cpu/ahead.h"
 #include "kernels/cpu/gemm_blocks.h"
 #include "kernels/cpu/simd_lanes.h"
 
@@ -58,10 +59,12 @@ struct TilePanel {
   const Element* b;
 };
 
-// Hands every sum to finish(r, v, sum). kRowStep: TileRows::row where it is known beforehand, else 0.
+// Hands every sum to finish(r, v, sum), and fetches some of `ahead` on the way. kRowStep: TileRows::row where
+// it is known beforehand, else 0.
 template <class Step, int kRows, int kVectors, int kRowStep, class Finish>
 HWY_NOINLINE void product_tile(const TileRows<typename Step::Element>& a,
-                               const TilePanel<typename Step::Element>& panel, const Finish& finish) {
+                               const TilePanel<typename Step::Element>& panel, Ahead ahead,
+                               const Finish& finish) {
   using Element = typename Step::Element;
   constexpr int kStep = 2;
   FloatVector sums[kRows][kVectors];
@@ -88,6 +91,7 @@ HWY_NOINLINE void product_tile(const TileRows<typename Step::Element>& a,
     };
     std::int64_t p = 0;
     for (; p + kStep <= a.depth; p += kStep) {
+      ahead.fetch();
       PILA_UNROLL for (int i = 0; i < kStep; ++i) step([&](int r) { return element(r, p + i); });
     }
     for (; p < a.depth; ++p) step([&](int r) { return element(r, p); });
