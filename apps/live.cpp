@@ -31,6 +31,13 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0, 1024))
       ->capture_default_str()
       ->type_name("N");
+  app.add_flag("--explain-plan", options.explain_plan,
+               "print how the network is computed: passes, operations, shapes, bytes, kernels");
+  app.add_option("--without-pass", options.without_passes,
+                 "leave a pass of the plan out, by its name in --explain-plan")
+      ->expected(1)
+      ->take_all()
+      ->type_name("PASS");
   app.add_option("--max-pixels", options.max_pixels, "skip larger images")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 30))
       ->capture_default_str()

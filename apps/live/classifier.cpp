@@ -14,7 +14,8 @@ namespace fs = std::filesystem;
 
 namespace pila {
 
-Classifier::Classifier(const fs::path& model, const fs::path& labels, int threads)
+Classifier::Classifier(const fs::path& model, const fs::path& labels, int threads,
+                       const PlanOptions& plan_options)
     : file_(model), ctx_(Device::cpu(threads)), loaded_(load_model(ctx_, model)) {
   const std::int64_t count = loaded_.model->classes();
   if (count == 0) {
@@ -34,6 +35,8 @@ Classifier::Classifier(const fs::path& model, const fs::path& labels, int thread
                                 names.size()));
   }
   classes_ = distinct_names(names);
+  planned_ = std::make_unique<PlannedModel>(ctx_, *loaded_.model, loaded_.preprocessing, GraphInput::images,
+                                            plan_options);
   try {
     confidence_ = confidence_of(loaded_);
   } catch (const FileError& error) {
@@ -47,13 +50,14 @@ std::string Classifier::describe() const {
                      spec.input_width, spec.input_height, classes_.size());
 }
 
+std::string Classifier::explain_plan() const { return planned_->session(1).plan().explain(); }
+
 std::vector<Classifier::Answer> Classifier::classify(std::span<const float> images,
                                                      std::int64_t count) const {
   const auto& input = loaded_.preprocessing;
   Predictions predictions;
   predictions.classes = classes_;
-  append_outputs(ctx_, *loaded_.model, Tensor::from(ctx_, {count, input.height, input.width, 3}, images),
-                 predictions);
+  append_outputs(*planned_, Tensor::from(ctx_, {count, input.height, input.width, 3}, images), predictions);
   if (!std::ranges::all_of(predictions.logits, [](float logit) { return std::isfinite(logit); })) {
     throw FileError(file_.string() + ": the network's probabilities are not numbers; its weights are unfit");
   }

@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "apps/report/confidence.h"
+#include "layers/planned_model.h"
 #include "weights/load_model.h"
 
 namespace pila {
@@ -15,11 +17,13 @@ class Classifier {
  public:
   // labels: a file with a class a line, or empty for what the model says, else for plain numbers.
   // threads: 0 for all cores. Throws FileError for files that are unfit or do not fit each other.
-  Classifier(const std::filesystem::path& model, const std::filesystem::path& labels, int threads);
+  Classifier(const std::filesystem::path& model, const std::filesystem::path& labels, int threads,
+             const PlanOptions& plan_options = {});
 
   const std::vector<std::string>& classes() const { return classes_; }  // distinct names
   const Preprocessing& preprocessing() const { return loaded_.preprocessing; }
-  std::string describe() const;                                           // for people, in one line
+  std::string describe() const;      // for people, in one line
+  std::string explain_plan() const;  // for people: how one image is computed
   const std::vector<std::string>& warnings() const { return warnings_; }  // for people, too
 
   struct Answer {
@@ -34,6 +38,7 @@ class Classifier {
   std::filesystem::path file_;
   Context ctx_;
   LoadedModel loaded_;
+  std::unique_ptr<PlannedModel> planned_;
   Confidence confidence_;
   std::vector<std::string> classes_;
   std::vector<std::string> warnings_;

@@ -53,13 +53,14 @@ int classify_images(const ClassifyImagesOptions& options) {
   const StillImages images = find_images(options.source);
   if (images.files.empty())
     throw FileError(options.source.string() + ": a picture is expected, and there is none");
-  const Classifier classifier(options.model, options.labels, options.threads);
+  const Classifier classifier(options.model, options.labels, options.threads, {options.without_passes});
 
   const bool results_on_terminal =
       (options.json.empty() || options.json == "-") && isatty(STDOUT_FILENO) != 0;
   Progress progress("images", static_cast<std::int64_t>(images.files.size()), !results_on_terminal);
   progress.note(classifier.describe());
   for (const auto& warning : classifier.warnings()) progress.note("warning: " + warning);
+  if (options.explain_plan) progress.note(classifier.explain_plan());
 
   std::int64_t classified = 0, skipped = 0;
   ImageLoader loader(images.files, classifier.preprocessing(), options.max_pixels, options.batch);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace pila {
 
@@ -13,6 +14,8 @@ struct ClassifyImagesOptions {
   std::size_t top = 5;
   std::size_t batch = 8;
   int threads = 0;
+  std::vector<std::string> without_passes;  // of the plan
+  bool explain_plan = false;
   std::int64_t max_pixels = 0;
 };
 

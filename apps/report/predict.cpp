@@ -10,20 +10,16 @@
 namespace pila {
 namespace {
 
-void append(std::vector<float>& values, const Context& ctx, const Tensor& tensor) {
-  const auto more = ops::cast(ctx, tensor, DType::f32).to_vector<float>(ctx);
+void append(std::vector<float>& values, const std::vector<float>& more) {
   values.insert(values.end(), more.begin(), more.end());
 }
 
 }  // namespace
 
-void append_outputs(const Context& ctx, const Model& model, const Tensor& images, Predictions& predictions) {
-  const Context inference = ctx.inference().no_grad();
-  Tensor features;  // what the backbone ends with is observed last
-  const Tensor logits =
-      model.logits(inference, images, [&](const std::string&, const Tensor& output) { features = output; });
-  append(predictions.logits, inference, logits);
-  append(predictions.features, inference, ops::global_average_pool(inference, features));
+void append_outputs(PlannedModel& model, const Tensor& images, Predictions& predictions) {
+  const PlannedModel::Outputs outputs = model.run(images);
+  append(predictions.logits, outputs.logits);
+  append(predictions.features, outputs.features);
 }
 
 FilePredictions predict_files(const Context& ctx, const Model& model, const Preprocessing& preprocessing,
@@ -37,12 +33,13 @@ FilePredictions predict_files(const Context& ctx, const Model& model, const Prep
   std::vector<std::filesystem::path> paths;
   for (const LabelledFile& file : files) paths.push_back(file.path);
   ImageLoader loader(paths, preprocessing, options.max_pixels, static_cast<std::size_t>(options.batch));
+  PlannedModel planned(ctx, model, preprocessing, GraphInput::images);
   std::vector<float> pixels;
   std::int64_t waiting = 0, taken = 0;
   const auto run = [&] {
     if (waiting == 0) return;
     const Tensor images = Tensor::from(ctx, {waiting, preprocessing.height, preprocessing.width, 3}, pixels);
-    append_outputs(ctx, model, ops::cast(ctx, images, model.spec().type), result.predictions);
+    append_outputs(planned, ops::cast(ctx, images, model.spec().type), result.predictions);
     pixels.clear();
     waiting = 0;
   };

@@ -10,13 +10,14 @@
 #include "apps/report/predictions.h"
 #include "engine/core/context.h"
 #include "layers/model.h"
+#include "layers/planned_model.h"
 #include "layers/preprocessing.h"
 
 namespace pila {
 
-// Appends the logits and pooled features of preprocessed images [n, height, width, 3]; files and labels are
-// the caller's to append.
-void append_outputs(const Context& ctx, const Model& model, const Tensor& images, Predictions& predictions);
+// Appends the logits and pooled features of images as `model` takes them; files and labels are the caller's
+// to append.
+void append_outputs(PlannedModel& model, const Tensor& images, Predictions& predictions);
 
 struct LabelledFile {
   std::filesystem::path path;

@@ -32,12 +32,12 @@ Tensor network_input(const Context& ctx, const Batch& batch, const ImageCache& c
 Predictions predict_cached(const Context& ctx, const Model& model, const Preprocessing& preprocessing,
                            const TrainingImages& images, std::span<const std::size_t> indices, int threads) {
   const Context inference = ctx.inference();
+  PlannedModel planned(inference, model, preprocessing, GraphInput::images);
   Predictions predictions;
   predictions.classes.assign(images.classes.begin(), images.classes.end());
   BatchLoader loader(*images.cache, in_batches(indices), threads, kAhead);
   for (Batch batch; loader.next(batch);) {
-    append_outputs(inference, model, network_input(inference, batch, *images.cache, preprocessing),
-                   predictions);
+    append_outputs(planned, network_input(inference, batch, *images.cache, preprocessing), predictions);
     for (const std::size_t image : batch.images) {
       predictions.files.push_back(images.cache->files()[image].string());
       predictions.labels.push_back(images.labels[image]);

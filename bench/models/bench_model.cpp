@@ -17,6 +17,7 @@
 #include "engine/ops/ops.h"
 #include "engine/optim/adam.h"
 #include "layers/model.h"
+#include "layers/planned_model.h"
 #include "weights/load_weights.h"
 
 namespace pila::bench {
@@ -59,7 +60,10 @@ Inputs read_inputs(const Context& ctx, const Options& options) {
 class Network {
  public:
   explicit Network(const Options& options)
-      : ctx_(Device::cpu(options.threads)), inputs_(read_inputs(ctx_, options)), model_(ctx_, spec(options)) {
+      : ctx_(Device::cpu(options.threads)),
+        inputs_(read_inputs(ctx_, options)),
+        model_(ctx_, spec(options)),
+        planned_(ctx_, model_, {.height = options.size, .width = options.size}, GraphInput::images) {
     if (!options.weights.empty()) load_weights(ctx_, model_, read_weight_file(options.weights));
     if (options.mode == "train") {
       std::vector<AdamParameter> parameters;
@@ -67,6 +71,8 @@ class Network {
         parameters.push_back({.value = parameter->value});
       }
       adam_.emplace(ctx_, std::move(parameters));
+    } else {
+      planned_.session(options.batch).input().assign(ctx_, inputs_.images);
     }
   }
 
@@ -74,7 +80,7 @@ class Network {
   float run() { return adam_ ? train() : infer(); }
 
   // What inference gives: float32 [batch, classes].
-  std::vector<float> logits() const { return model_.logits(ctx_, inputs_.images).to_vector<float>(ctx_); }
+  std::vector<float> logits() { return run_plan().to_vector<float>(ctx_); }
 
  private:
   static ModelSpec spec(const Options& options) {
@@ -89,7 +95,13 @@ class Network {
     return ops::mean(ctx, ops::sparse_cross_entropy(ctx, logits, inputs_.labels));
   }
 
-  float infer() const { return loss_of(ctx_, model_.logits(ctx_, inputs_.images)).item<float>(ctx_); }
+  const Tensor& run_plan() {
+    const Session& session = planned_.session(inputs_.images.shape()[0]);
+    session.run();
+    return session.output(kLogitsOutput);
+  }
+
+  float infer() { return loss_of(ctx_, run_plan()).item<float>(ctx_); }
 
   // Forward with batch statistics, backward, one Adam step.
   float train() {
@@ -106,6 +118,7 @@ class Network {
   Context ctx_;
   Inputs inputs_;
   Model model_;
+  PlannedModel planned_;
   std::optional<Adam> adam_;
 };
 

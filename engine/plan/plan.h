@@ -74,6 +74,7 @@ class Session {
   // next.
   const Tensor& input(std::size_t i = 0) const { return inputs_.at(i); }
   const Tensor& output(std::size_t i = 0) const { return outputs_.at(i); }
+  const Plan& plan() const { return *plan_; }
   void run() const;  // throws DeviceError when a kernel fails
   // Milliseconds that each node of the plan's graph took, in one run. The CPU's clock: devices that work
   // behind the caller's back need their own.
