@@ -13,8 +13,7 @@ bool is_float(const Args& args) {
 }  // namespace
 
 void add_conv_kernels(KernelTable& table) {
-  table.conv_forward.add(
-      {"conv_forward_f32_tiles", is_float<ConvForward>, conv_forward_workspace, conv_forward});
+  table.conv_forward.add(conv_forward_kernel());
   table.conv_backward_data.add({"conv_backward_data_f32_tiles", is_float<ConvBackwardData>,
                                 conv_backward_data_workspace, conv_backward_data});
   table.conv_backward_filter.add({"conv_backward_filter_f32_tiles", is_float<ConvBackwardFilter>,

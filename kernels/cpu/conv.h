@@ -7,8 +7,7 @@
 
 namespace pila::kernels::cpu {
 
-std::size_t conv_forward_workspace(const ConvForward& args, const Stream& stream);
-Status conv_forward(const ConvForward& args, const Launch& launch);
+Kernel<ConvForward> conv_forward_kernel();
 
 std::size_t conv_backward_data_workspace(const ConvBackwardData& args, const Stream& stream);
 Status conv_backward_data(const ConvBackwardData& args, const Launch& launch);

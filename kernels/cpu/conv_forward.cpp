@@ -57,9 +57,9 @@ WindowGrid forward_grid(const ConvForward& args) {
 }
 
 struct Forward {
-  Forward(const ConvForward& args, int threads, void* memory)
+  Forward(const ConvForward& args, bool prepared, int threads, void* memory)
       : grid(forward_grid(args)), scratch(memory), rows(grid, scratch, threads), product(make_problem(args)) {
-    packed = scratch.take<float>(product.packed_size());
+    packed = scratch.take<float>(prepared ? 0 : product.packed_size());
   }
 
   RowProblem make_problem(const ConvForward& args) const {
@@ -69,6 +69,14 @@ struct Forward {
     return problem;
   }
 
+  void pack(const ConvForward& args, float* to, ThreadPool& pool) {
+    const ConvShape& s = args.shape;
+    const std::int64_t k = grid.taps() * grid.depth, each = s.out_c / s.groups;
+    product.pack(to, pool, [&](std::int64_t group, std::int64_t column, int columns, int width, float* out) {
+      tile_kernels().pack(floats(args.w) + group * each + column, s.out_c, k, columns, width, out, width);
+    });
+  }
+
   WindowGrid grid;
   Scratch scratch;
   WindowRows rows;
@@ -76,23 +84,52 @@ struct Forward {
   float* packed;
 };
 
-}  // namespace
-
-std::size_t conv_forward_workspace(const ConvForward& args, const Stream& stream) {
-  return Forward(args, pool_of(stream).threads(), nullptr).scratch.bytes();
+std::size_t forward_workspace(const ConvForward& args, const Stream& stream, bool prepared) {
+  return Forward(args, prepared, pool_of(stream).threads(), nullptr).scratch.bytes();
 }
 
-Status conv_forward(const ConvForward& args, const Launch& launch) {
+std::size_t forward_workspace(const ConvForward& args, const Stream& stream) {
+  return forward_workspace(args, stream, false);
+}
+
+std::size_t forward_prepared_workspace(const ConvForward& args, const Stream& stream) {
+  return forward_workspace(args, stream, true);
+}
+
+std::size_t forward_prepared_size(const ConvForward& args, const Stream& stream) {
+  const Forward forward(args, true, pool_of(stream).threads(), nullptr);
+  return static_cast<std::size_t>(forward.product.packed_size()) * sizeof(float);
+}
+
+Status prepare_forward(const ConvForward& args, void* to, const Launch& launch) {
   ThreadPool& pool = pool_of(*launch.stream);
-  Forward forward(args, pool.threads(), launch.workspace);
-  const ConvShape& s = args.shape;
-  const std::int64_t k = forward.grid.taps() * forward.grid.depth, each = s.out_c / s.groups;
-  forward.product.pack(
-      forward.packed, pool, [&](std::int64_t group, std::int64_t column, int columns, int width, float* out) {
-        tile_kernels().pack(floats(args.w) + group * each + column, s.out_c, k, columns, width, out, width);
-      });
+  Forward(args, true, pool.threads(), nullptr).pack(args, static_cast<float*>(to), pool);
+  return nullptr;
+}
+
+Status run_forward(const ConvForward& args, const Launch& launch) {
+  ThreadPool& pool = pool_of(*launch.stream);
+  const bool prepared = launch.prepared != nullptr;
+  Forward forward(args, prepared, pool.threads(), launch.workspace);
+  if (prepared) {
+    forward.product.use(floats(launch.prepared));
+  } else {
+    forward.pack(args, forward.packed, pool);
+  }
   forward.product.run(pool, forward.rows);
   return nullptr;
+}
+
+bool is_float(const ConvForward& args) { return args.type == DType::f32; }
+
+}  // namespace
+
+Kernel<ConvForward> conv_forward_kernel() {
+  return {"conv_forward_f32_tiles",
+          is_float,
+          forward_workspace,
+          run_forward,
+          {forward_prepared_size, prepare_forward, forward_prepared_workspace}};
 }
 
 // ---- gradient by the input

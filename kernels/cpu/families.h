@@ -20,6 +20,8 @@ void add_augment_kernels(KernelTable& table);
 void add_image_kernels(KernelTable& table);
 void add_resize_kernels(KernelTable& table);
 void add_optimizer_kernels(KernelTable& table);
+void add_image_conv_kernels(KernelTable& table);
+void add_pooled_matmul_kernels(KernelTable& table);
 void add_inverted_residual_kernels(KernelTable& table);
 
 }  // namespace pila::kernels::cpu

@@ -61,6 +61,9 @@ class RowProduct {
     });
   }
 
+  // Takes what another pack() wrote for the same problem.
+  void use(const float* packed) { packed_ = packed; }
+
   // Multiplies. source.tile(group, row, rows, padded, worker, pointers, offsets) hands out, for `rows` rows
   // from `row` on, a pointer for each tap and row, pointers[tap * padded + r], and each row's offset in c;
   // pointers of the rows from `rows` up to `padded` may point at any row. source.pointers(worker) is where

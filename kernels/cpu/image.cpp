@@ -3,52 +3,18 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "kernels/args/image.h"
-#include "kernels/cpu/simd.h"
+#include "kernels/cpu/pixel_scale.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
 
-// As many vectors as there are channels hold whole pixels, and begin with the first channel.
-constexpr std::size_t kMaxGroup = kMaxImageChannels * kFloatLanes;
-
-HWY_INLINE void scale_group(const std::uint8_t* x, const float* scale, const float* offset, float* y,
-                            std::size_t group) {
-  const FloatTag d;
-  const hn::RebindToSigned<FloatTag> ints;
-  const hn::Rebind<std::uint8_t, FloatTag> bytes;
-  for (std::size_t i = 0; i < group; i += kFloatLanes) {
-    const auto pixel = hn::ConvertTo(d, hn::PromoteTo(ints, hn::LoadU(bytes, x + i)));
-    hn::StoreU(hn::MulAdd(pixel, hn::Load(d, scale + i), hn::Load(d, offset + i)), d, y + i);
-  }
-}
-
 void scale_pixels(const ImageToFloat& args, std::int64_t begin, std::int64_t end) {
-  const auto channels = static_cast<std::size_t>(args.channels);
-  const std::size_t group = channels * kFloatLanes;
-  HWY_ALIGN float scale[kMaxGroup];
-  HWY_ALIGN float offset[kMaxGroup];
-  for (std::size_t i = 0; i < group; ++i) {
-    scale[i] = args.scale[i % channels];
-    offset[i] = args.offset[i % channels];
-  }
-  const std::size_t first = static_cast<std::size_t>(begin) * channels;
-  const std::size_t count = static_cast<std::size_t>(end - begin) * channels;
-  const std::uint8_t* x = args.x + first;
-  float* y = static_cast<float*>(args.y) + first;
-  std::size_t i = 0;
-  for (; i + group <= count; i += group) scale_group(x + i, scale, offset, y + i, group);
-  if (i == count) return;
-  // The same arithmetic for the last pixels, so that a pixel's value does not depend on its place.
-  std::uint8_t last_x[kMaxGroup] = {};
-  float last_y[kMaxGroup];
-  std::memcpy(last_x, x + i, count - i);
-  scale_group(last_x, scale, offset, last_y, group);
-  std::memcpy(y + i, last_y, (count - i) * sizeof(float));
+  const PixelScale scale(args.scale, args.offset, args.channels);
+  const std::int64_t first = begin * args.channels;
+  scale.apply(args.x + first, static_cast<float*>(args.y) + first, (end - begin) * args.channels);
 }
 
 }  // namespace pila::kernels::cpu::HWY_NAMESPACE

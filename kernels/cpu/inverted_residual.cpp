@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "kernels/cpu/bounds.h"
 #include "kernels/cpu/depthwise_rows.h"
 #include "kernels/cpu/product_tile.h"
 #include "kernels/cpu/simd_activation.h"
@@ -31,18 +32,6 @@ struct BlockScratch {
   float* filtered;
 };
 
-// The bounds that an activation clamps to; `smooth` where it takes a second look.
-struct Bounds {
-  explicit Bounds(Activation activation) {
-    if (activation == Activation::relu || activation == Activation::relu6) low = 0;
-    if (activation == Activation::relu6) high = 6;
-    smooth = activation == Activation::silu || activation == Activation::sigmoid;
-  }
-  float low = -std::numeric_limits<float>::infinity();
-  float high = std::numeric_limits<float>::infinity();
-  bool smooth;
-};
-
 }  // namespace pila::kernels::cpu
 #endif
 
@@ -51,16 +40,11 @@ namespace pila::kernels::cpu::HWY_NAMESPACE {
 
 constexpr auto kLanes = static_cast<std::int64_t>(kFloatLanes);
 
-int most_vectors() { return kMaxVectors; }
-
-// y = activation(y) + residual, which may be null.
-HWY_NOINLINE void activate_range(Activation activation, const float* residual, float* y, std::int64_t size) {
+// `size` is a multiple of a vector.
+HWY_NOINLINE void activate_range(Activation activation, float* y, std::int64_t size) {
   const FloatTag d;
   for (std::int64_t i = 0; i < size; i += kLanes) {
-    const auto count = static_cast<std::size_t>(HWY_MIN(kLanes, size - i));
-    auto v = activate(d, activation, load_partial(d, y + i, count));
-    if (residual != nullptr) v = hn::Add(v, load_partial(d, residual + i, count));
-    store_partial(v, d, y + i, count);
+    hn::StoreU(activate(d, activation, hn::LoadU(d, y + i)), d, y + i);
   }
 }
 
@@ -160,7 +144,7 @@ void make_rows(const BlockJob& job, std::int64_t image, std::int64_t chunk, floa
     for (std::int64_t row = begin; row < end; ++row) {
       float* at =
           ring + (v * plan.ring_rows + row % plan.ring_rows) * plan.row_size() + s.window.pad_left * kLanes;
-      activate_range(job.args.expand.activation, nullptr, at, s.in_w * kLanes);
+      activate_range(job.args.expand.activation, at, s.in_w * kLanes);
     }
   }
 }
@@ -195,8 +179,7 @@ void filter_rows(const BlockJob& job, std::int64_t chunk, const float* ring, con
       depthwise_rows_kernel(kernel, stride, count)(work);
       work.y += count * work.y_row;
     }
-    if (bounds.smooth)
-      activate_range(job.args.depthwise_activation, nullptr, first, (end - begin) * work.y_row);
+    if (bounds.smooth) activate_range(job.args.depthwise_activation, first, (end - begin) * work.y_row);
     work.w += plan.depthwise_size();
   }
 }
@@ -230,56 +213,6 @@ std::int64_t filter_chunk(const BlockJob& job, const BlockScratch& scratch, std:
   return made;
 }
 
-template <int kVectors>
-void project_pixels(const BlockJob& job, std::int64_t panel, const float* filtered, const float* residual,
-                    float* y, std::int64_t pixels, const Ahead& ahead) {
-  const InvertedResidualPlan& plan = job.plan;
-  const std::int64_t channels = job.args.out_c;
-  const std::int64_t width = HWY_MIN(kVectors * kLanes, channels - plan.panels.begin(panel) * kLanes);
-  const auto tail = static_cast<std::size_t>(width - (kVectors - 1) * kLanes);
-  const float* bias = job.weights + plan.panel_at(panel);
-  const Activation activation = job.args.project.activation;
-  const Bounds bounds(activation);
-  const bool clamps = activation != Activation::none && !bounds.smooth;
-  const auto low = hn::Set(FloatTag(), bounds.low), high = hn::Set(FloatTag(), bounds.high);
-  const std::int64_t plane = plan.filtered_plane(job.args.depthwise.out_w);
-  for_tiles<kVectors>(pixels, [&](auto height, std::int64_t pixel) {
-    constexpr int kRows = height;
-    float* const to = y + pixel * channels;
-    const float* const add = residual == nullptr || bounds.smooth ? nullptr : residual + pixel * channels;
-    product_tile<FloatStep, kRows, kVectors, kLanes>(
-        {filtered + pixel * kLanes, kLanes, plane, plan.planes, kLanes}, {bias, bias + kVectors * kLanes},
-        ahead.share(pixel, kRows, pixels), [&](int r, int v, FloatVector sum) {
-          const std::int64_t at = r * channels + v * kLanes;
-          const FloatTag d;
-          if (clamps) sum = clamp(low, high, sum);
-          if (v < kVectors - 1 || tail == kFloatLanes) {
-            if (add != nullptr) sum = hn::Add(sum, hn::LoadU(d, add + at));
-            hn::StoreU(sum, d, to + at);
-          } else {
-            if (add != nullptr) sum = hn::Add(sum, load_partial(d, add + at, tail));
-            store_partial(sum, d, to + at, tail);
-          }
-        });
-  });
-  if (!bounds.smooth) return;
-  for (std::int64_t at = 0; at < pixels * channels; at += channels) {
-    activate_range(activation, residual == nullptr ? nullptr : residual + at, y + at, width);
-  }
-}
-
-// One panel of y for `pixels` pixels from number `pixel` of y on; filtered: the first one's. ahead: what is
-// wanted after this.
-void project_panel(const BlockJob& job, std::int64_t panel, const float* filtered, std::int64_t pixel,
-                   std::int64_t pixels, const Ahead& ahead) {
-  const std::int64_t at = pixel * job.args.out_c + job.plan.panels.begin(panel) * kLanes;
-  const auto* residual = static_cast<const float*>(job.args.residual);
-  with_constant<kMaxVectors>(static_cast<int>(job.plan.panels.size(panel)), [&](auto vectors) {
-    project_pixels<vectors>(job, panel, filtered, residual == nullptr ? nullptr : residual + at,
-                            static_cast<float*>(job.args.y) + at, pixels, ahead);
-  });
-}
-
 // Where there is no project: the filtered pixels as they are.
 void copy_pixels(const BlockJob& job, const float* filtered, std::int64_t pixel, std::int64_t pixels) {
   const std::int64_t channels = job.args.depthwise.out_c;
@@ -308,10 +241,8 @@ HWY_AFTER_NAMESPACE();
 namespace pila::kernels::cpu {
 namespace {
 
-HWY_EXPORT(most_vectors);
 HWY_EXPORT(clear_borders);
 HWY_EXPORT(filter_chunk);
-HWY_EXPORT(project_panel);
 HWY_EXPORT(copy_pixels);
 
 const float* floats(const void* data) { return static_cast<const float*>(data); }
@@ -325,24 +256,10 @@ bool supports(const InvertedResidual& args) {
 }
 
 InvertedResidualPlan plan_of(const InvertedResidual& args) {
-  return {args, tile_kernels().lanes, HWY_DYNAMIC_DISPATCH(most_vectors)()};
+  return {args, panel_kernels().lanes, panel_kernels().most_vectors};
 }
 
 // ---- weights
-
-// Columns [column, column + width) of w, [depth, columns], behind their bias; zeros where there are none.
-float* pack_columns(const Pointwise& step, std::int64_t depth, std::int64_t columns, std::int64_t column,
-                    std::int64_t width, float* to) {
-  const auto pack = tile_kernels().pack;
-  const auto real = static_cast<int>(std::min(width, columns - column)), all = static_cast<int>(width);
-  if (step.bias == nullptr) {
-    std::fill_n(to, width, 0.0f);
-  } else {
-    pack(floats(step.bias) + column, columns, 1, real, all, to, width);
-  }
-  pack(floats(step.w) + column, columns, depth, real, all, to + width, width);
-  return to + (depth + 1) * width;
-}
 
 void pack_weights(const InvertedResidual& args, const InvertedResidualPlan& plan, float* to) {
   const auto pack = tile_kernels().pack;
@@ -350,7 +267,7 @@ void pack_weights(const InvertedResidual& args, const InvertedResidualPlan& plan
   for (std::int64_t chunk = 0; chunk < plan.chunks.count; ++chunk) {
     const std::int64_t first = plan.chunks.begin(chunk), planes = plan.chunks.size(chunk);
     if (args.expand.w != nullptr) {
-      to = pack_columns(args.expand, args.in_c, wide, first * lanes, planes * lanes, to);
+      to = pack_panel(args.expand.w, args.expand.bias, args.in_c, wide, first * lanes, planes * lanes, to);
     }
     for (std::int64_t c = first * lanes; c < (first + planes) * lanes; c += lanes) {
       const auto real = static_cast<int>(std::min(lanes, wide - c)), all = static_cast<int>(lanes);
@@ -366,7 +283,8 @@ void pack_weights(const InvertedResidual& args, const InvertedResidualPlan& plan
   }
   for (std::int64_t panel = 0; panel < plan.panels.count; ++panel) {
     const std::int64_t width = plan.panels.size(panel) * lanes;
-    to = pack_columns(args.project, wide, args.out_c, plan.panels.begin(panel) * lanes, width, to);
+    to = pack_panel(args.project.w, args.project.bias, wide, args.out_c, plan.panels.begin(panel) * lanes,
+                    width, to);
     const std::int64_t missing = (plan.project_depth() - wide) * width;
     std::fill_n(to, missing, 0.0f);
     to += missing;
@@ -445,10 +363,27 @@ std::size_t prepared_workspace(const InvertedResidual& args, const Stream& strea
   return workspace_of(args, stream, true);
 }
 
+// One panel of y for `pixels` pixels from number `pixel` of y on; filtered: the first one's. ahead: what is
+// wanted after this.
+void project_panel(const BlockJob& job, std::int64_t panel, const float* filtered, std::int64_t pixel,
+                   std::int64_t pixels, const Ahead& ahead) {
+  const InvertedResidualPlan& plan = job.plan;
+  const std::int64_t column = plan.panels.begin(panel) * plan.lanes, at = pixel * job.args.out_c + column;
+  const std::int64_t width = plan.panels.size(panel) * plan.lanes;
+  const float* weights = job.weights + plan.panel_at(panel);
+  const auto* residual = static_cast<const float*>(job.args.residual);
+  panel_kernels().multiply_planes(
+      static_cast<int>(plan.panels.size(panel)), pixels,
+      {filtered, plan.lanes, plan.filtered_plane(job.args.depthwise.out_w), plan.planes, plan.lanes},
+      {weights, weights + width},
+      {static_cast<float*>(job.args.y) + at, residual == nullptr ? nullptr : residual + at, job.args.out_c,
+       std::min(width, job.args.out_c - column), job.args.project.activation},
+      ahead);
+}
+
 void run_bands(const BlockJob& job, const Memory& memory, ThreadPool& pool) {
   const auto clear = HWY_DYNAMIC_DISPATCH(clear_borders);
   const auto filter = HWY_DYNAMIC_DISPATCH(filter_chunk);
-  const auto project = HWY_DYNAMIC_DISPATCH(project_panel);
   const auto copy = HWY_DYNAMIC_DISPATCH(copy_pixels);
   const InvertedResidualPlan& plan = job.plan;
   const ConvShape& s = job.args.depthwise;
@@ -469,7 +404,7 @@ void run_bands(const BlockJob& job, const Memory& memory, ThreadPool& pool) {
       made = next;
       const std::int64_t pixel = (image * s.out_h + row) * s.out_w, pixels = (end - row) * s.out_w;
       for (std::int64_t panel = 0; panel < plan.panels.count; ++panel) {
-        project(job, panel, scratch.filtered, pixel, pixels, ahead(plan.chunks.count + panel + 1));
+        project_panel(job, panel, scratch.filtered, pixel, pixels, ahead(plan.chunks.count + panel + 1));
       }
       if (job.args.project.w == nullptr) copy(job, scratch.filtered, pixel, pixels);
     }
@@ -480,7 +415,6 @@ void run_chunks(const BlockJob& job, const Memory& memory, ThreadPool& pool) {
   constexpr std::int64_t kPixels = 32;  // of a task
   const auto clear = HWY_DYNAMIC_DISPATCH(clear_borders);
   const auto filter = HWY_DYNAMIC_DISPATCH(filter_chunk);
-  const auto project = HWY_DYNAMIC_DISPATCH(project_panel);
   const auto copy = HWY_DYNAMIC_DISPATCH(copy_pixels);
   const InvertedResidualPlan& plan = job.plan;
   const ConvShape& s = job.args.depthwise;
@@ -499,7 +433,7 @@ void run_chunks(const BlockJob& job, const Memory& memory, ThreadPool& pool) {
       if (projects) {
         const std::int64_t panel = task / pixels.count;
         const Ahead ahead = weights_ahead(job, plan.chunks.count + panel + 1);
-        project(job, panel, from, pixel, count, ahead.share(part, 1, pixels.count));
+        project_panel(job, panel, from, pixel, count, ahead.share(part, 1, pixels.count));
       } else {
         copy(job, from, pixel, count);
       }

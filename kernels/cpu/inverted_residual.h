@@ -9,18 +9,9 @@
 #include <cstdint>
 
 #include "kernels/args/inverted_residual.h"
-#include "kernels/cpu/gemm_blocks.h"
+#include "kernels/cpu/product_panel.h"
 
 namespace pila::kernels::cpu {
-
-// [0, total) in as few parts of at most `most` as can be, about equally large.
-struct Split {
-  Split(std::int64_t all, std::int64_t most) : total(all), count(ceil_div(all, most)) {}
-  std::int64_t begin(std::int64_t part) const { return count == 0 ? 0 : total * part / count; }
-  std::int64_t size(std::int64_t part) const { return begin(part + 1) - begin(part); }
-
-  std::int64_t total, count;
-};
 
 // Sizes in elements.
 struct InvertedResidualPlan {

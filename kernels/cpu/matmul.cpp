@@ -21,7 +21,7 @@ bool better_in_place(const Matmul& args) {
   return !args.transpose_b && args.m <= few;
 }
 
-RowProblem row_problem(const Matmul& args) {
+RowProblem row_problem(const Matmul& args, bool prepared) {
   RowProblem problem;
   problem.m = args.m;
   problem.n = args.n;
@@ -31,7 +31,7 @@ RowProblem row_problem(const Matmul& args) {
   problem.a = floats(args.a);
   problem.b = floats(args.b);
   problem.b_stride = args.n;
-  problem.b_in_place = better_in_place(args);
+  problem.b_in_place = !prepared && better_in_place(args);
   return problem;
 }
 
@@ -49,9 +49,9 @@ struct MatrixRows {
 };
 
 struct RowScratch {
-  RowScratch(const RowProduct& product, int threads, void* memory) {
+  RowScratch(const RowProduct& product, bool prepared, int threads, void* memory) {
     Scratch scratch(memory);
-    packed = scratch.take<float>(product.packed_size());
+    packed = scratch.take<float>(prepared ? 0 : product.packed_size());
     pointers = scratch.take<const float*>(threads * kMaxTileRows);
     bytes = scratch.bytes();
   }
@@ -60,19 +60,27 @@ struct RowScratch {
   std::size_t bytes;
 };
 
+void pack_rows(const Matmul& args, RowProduct& product, float* packed, ThreadPool& pool) {
+  const TileKernels& kernels = tile_kernels();
+  product.pack(packed, pool, [&](std::int64_t, std::int64_t column, int columns, int width, float* out) {
+    if (args.transpose_b) {
+      kernels.pack_transposed(floats(args.b) + column * args.k, args.k, args.k, columns, width, out);
+    } else {
+      kernels.pack(floats(args.b) + column, args.n, args.k, columns, width, out, width);
+    }
+  });
+}
+
 Status multiply_rows(const Matmul& args, const Launch& launch) {
   ThreadPool& pool = pool_of(*launch.stream);
-  RowProduct product(row_problem(args));
-  const RowScratch scratch(product, pool.threads(), launch.workspace);
-  const TileKernels& kernels = tile_kernels();
-  product.pack(
-      scratch.packed, pool, [&](std::int64_t, std::int64_t column, int columns, int width, float* out) {
-        if (args.transpose_b) {
-          kernels.pack_transposed(floats(args.b) + column * args.k, args.k, args.k, columns, width, out);
-        } else {
-          kernels.pack(floats(args.b) + column, args.n, args.k, columns, width, out, width);
-        }
-      });
+  const bool prepared = launch.prepared != nullptr;
+  RowProduct product(row_problem(args, prepared));
+  const RowScratch scratch(product, prepared, pool.threads(), launch.workspace);
+  if (prepared) {
+    product.use(floats(launch.prepared));
+  } else {
+    pack_rows(args, product, scratch.packed, pool);
+  }
   product.run(pool, MatrixRows{args, scratch.pointers});
   return nullptr;
 }
@@ -135,11 +143,32 @@ Status multiply_columns(const Matmul& args, const Launch& launch) {
 
 bool supports(const Matmul& args) { return args.type == DType::f32; }
 
-std::size_t workspace(const Matmul& args, const Stream& stream) {
+std::size_t workspace_of(const Matmul& args, const Stream& stream, bool prepared) {
   const int threads = pool_of(stream).threads();
-  if (!args.transpose_a) return RowScratch(RowProduct(row_problem(args)), threads, nullptr).bytes;
+  if (!args.transpose_a) {
+    return RowScratch(RowProduct(row_problem(args, prepared)), prepared, threads, nullptr).bytes;
+  }
   ColumnProduct product(column_problem(args), threads);
   return ColumnScratch(product, threads, nullptr).bytes;
+}
+
+std::size_t workspace(const Matmul& args, const Stream& stream) { return workspace_of(args, stream, false); }
+
+std::size_t prepared_workspace(const Matmul& args, const Stream& stream) {
+  return workspace_of(args, stream, true);
+}
+
+// With a transposed there is nothing to prepare.
+std::size_t prepared_size(const Matmul& args, const Stream&) {
+  if (args.transpose_a) return 0;
+  return static_cast<std::size_t>(RowProduct(row_problem(args, true)).packed_size()) * sizeof(float);
+}
+
+Status prepare(const Matmul& args, void* to, const Launch& launch) {
+  if (args.transpose_a) return nullptr;
+  RowProduct product(row_problem(args, true));
+  pack_rows(args, product, static_cast<float*>(to), pool_of(*launch.stream));
+  return nullptr;
 }
 
 Status run(const Matmul& args, const Launch& launch) {
@@ -149,7 +178,8 @@ Status run(const Matmul& args, const Launch& launch) {
 }  // namespace
 
 void add_matmul_kernels(KernelTable& table) {
-  table.matmul.add({"matmul_f32_tiles", supports, workspace, run});
+  table.matmul.add(
+      {"matmul_f32_tiles", supports, workspace, run, {prepared_size, prepare, prepared_workspace}});
 }
 
 }  // namespace pila::kernels::cpu

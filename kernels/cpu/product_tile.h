@@ -19,7 +19,7 @@
 #include <type_traits>
 
 #include "kernels/cpu/ahead.h"
-#include "kernels/cpu/gemm_blocks.h"
+#include "kernels/cpu/product_panel.h"
 #include "kernels/cpu/simd_lanes.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -42,21 +42,6 @@ struct FloatStep {
   static HWY_INLINE FloatVector add(FloatVector a, FloatVector b, FloatVector sum) {
     return hn::MulAdd(a, b, sum);
   }
-};
-
-// Some rows of a, with k in slices: row r of slice s begins at data + s * slice + r * row.
-template <class Element>
-struct TileRows {
-  const Element* data;
-  std::ptrdiff_t row, slice;
-  std::int64_t slices, depth;  // depth: values of k of a slice
-};
-
-// b's columns for one tile: [slices * depth, vectors * kFloatLanes], behind the bias of as many columns.
-template <class Element>
-struct TilePanel {
-  const float* bias;
-  const Element* b;
 };
 
 // Hands every sum to finish(r, v, sum), and fetches some of `ahead` on the way. kRowStep: TileRows::row where

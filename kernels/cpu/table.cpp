@@ -31,6 +31,8 @@ const KernelTable& table() {
     add_image_kernels(table);
     add_resize_kernels(table);
     add_optimizer_kernels(table);
+    add_image_conv_kernels(table);
+    add_pooled_matmul_kernels(table);
     add_inverted_residual_kernels(table);
     const KernelTable& reference = reference::table();
 #define PILA_APPEND(Args, entry) append(table.entry, reference.entry);

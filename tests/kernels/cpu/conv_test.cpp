@@ -116,6 +116,12 @@ class Convolution {
     EXPECT_NE(std::string(kernel->name).find("f32_tiles"), std::string::npos);
     test::run_kernel(*kernel, args, stream);
     EXPECT_TRUE(result.check(test::Written::all));
+    if (kernel->prepare.run != nullptr) {
+      GuardedBuffer<float> again(result_size(args));
+      set_result(args, again.data());
+      test::run_prepared(*kernel, args, stream);
+      EXPECT_TRUE(test::same_bits(again.values(), result.values())) << "with prepared weights";
+    }
     return result.values();
   }
 

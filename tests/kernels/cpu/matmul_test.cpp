@@ -56,13 +56,13 @@ class Product {
     args_.epilogue.activation = which.activation;
   }
 
-  std::vector<float> fast(int threads) {
+  std::vector<float> fast(int threads, bool prepared = false) {
     CpuStream stream(threads);
     GuardedBuffer<float> c(count_);
     args_.c = c.data();
     const auto* kernel = table().matmul.select(args_);
     EXPECT_STREQ(kernel->name, "matmul_f32_tiles");
-    test::run_kernel(*kernel, args_, stream);
+    prepared ? test::run_prepared(*kernel, args_, stream) : test::run_kernel(*kernel, args_, stream);
     EXPECT_TRUE(c.check(test::Written::all));
     return c.values();
   }
@@ -89,6 +89,7 @@ void expect_agreement(const Case& which) {
   Product product(which);
   const auto c = product.fast(1);
   EXPECT_TRUE(test::close_by_norm(c, product.expected(), tolerance(which.k)));
+  EXPECT_TRUE(test::same_bits(product.fast(1, true), c)) << "with prepared weights";
 }
 
 constexpr bool kBoth[] = {false, true};

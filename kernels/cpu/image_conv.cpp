@@ -1,0 +1,159 @@
+// Convolutions over pixels: the few rows under a band of outputs become numbers, with zeros around the image,
+// and the taps of a row of the window lie side by side in them.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/image_conv.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/args/image.h"
+#include "kernels/cpu/pixel_scale.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace pila::kernels::cpu::HWY_NAMESPACE {
+
+// Rows [begin, end) of one image, which may lie outside, to rows of `size` numbers.
+void load_rows(const ImageConvForward& args, std::int64_t image, std::int64_t begin, std::int64_t end,
+               float* to, std::int64_t size) {
+  const ConvShape& s = args.shape;
+  const PixelScale scale(args.scale, args.offset, static_cast<int>(s.in_c));
+  const std::int64_t left = s.window.pad_left * s.in_c, width = s.in_w * s.in_c;
+  for (std::int64_t row = begin; row < end; ++row, to += size) {
+    if (row < 0 || row >= s.in_h) {
+      std::fill_n(to, size, 0.0f);
+      continue;
+    }
+    std::fill_n(to, left, 0.0f);
+    scale.apply(args.x + (image * s.in_h + row) * width, to + left, width);
+    std::fill(to + left + width, to + size, 0.0f);
+  }
+}
+
+}  // namespace pila::kernels::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include "kernels/cpu/families.h"
+#include "kernels/cpu/product_panel.h"
+#include "kernels/cpu/thread_pool.h"
+
+namespace pila::kernels::cpu {
+namespace {
+
+HWY_EXPORT(load_rows);
+
+constexpr std::int64_t kBandRows = 4;  // of output, in a task: their input stays in the first cache
+
+bool supports(const ImageConvForward& args) {
+  const ConvShape& s = args.shape;
+  const Window& w = s.window;
+  return args.type == DType::f32 && s.groups == 1 && s.in_c >= 1 && s.in_c <= kMaxImageChannels &&
+         w.dilation_h == 1 && w.dilation_w == 1 && w.pad_top >= 0 && w.pad_left >= 0;
+}
+
+struct ImageConv {
+  ImageConv(const ImageConvForward& args, bool prepared, int threads, void* memory)
+      : panels(ceil_div(args.shape.out_c, panel_kernels().lanes), panel_kernels().most_vectors),
+        depth(args.shape.window.kernel_h * args.shape.window.kernel_w * args.shape.in_c),
+        weights_size(panels.total * panel_kernels().lanes * (depth + 1)) {
+    const ConvShape& s = args.shape;
+    const Window& w = s.window;
+    const std::int64_t columns = std::max(w.pad_left + s.in_w, (s.out_w - 1) * w.stride_w + w.kernel_w);
+    row_size = columns * s.in_c;
+    rows_size = round_up(((kBandRows - 1) * w.stride_h + w.kernel_h) * row_size, 16);
+    Scratch scratch(memory);
+    weights = scratch.take<float>(prepared ? 0 : weights_size);
+    rows = scratch.take<float>(threads * rows_size);
+    bytes = scratch.bytes();
+  }
+
+  std::int64_t panel_at(std::int64_t panel) const {
+    return panels.begin(panel) * panel_kernels().lanes * (depth + 1);
+  }
+
+  void pack(const ImageConvForward& args, float* to) const {
+    const std::int64_t lanes = panel_kernels().lanes;
+    for (std::int64_t panel = 0; panel < panels.count; ++panel) {
+      to = pack_panel(args.w, args.epilogue.bias, depth, args.shape.out_c, panels.begin(panel) * lanes,
+                      panels.size(panel) * lanes, to);
+    }
+  }
+
+  const Split panels;  // of vectors of y's channels
+  const std::int64_t depth, weights_size;
+  std::int64_t row_size, rows_size;
+  float *weights, *rows;
+  std::size_t bytes;
+};
+
+std::size_t workspace(const ImageConvForward& args, const Stream& stream) {
+  return ImageConv(args, false, pool_of(stream).threads(), nullptr).bytes;
+}
+
+std::size_t prepared_workspace(const ImageConvForward& args, const Stream& stream) {
+  return ImageConv(args, true, pool_of(stream).threads(), nullptr).bytes;
+}
+
+std::size_t prepared_size(const ImageConvForward& args, const Stream&) {
+  return static_cast<std::size_t>(ImageConv(args, true, 1, nullptr).weights_size) * sizeof(float);
+}
+
+Status prepare(const ImageConvForward& args, void* to, const Launch&) {
+  ImageConv(args, true, 1, nullptr).pack(args, static_cast<float*>(to));
+  return nullptr;
+}
+
+// One row of y from the rows of numbers under it.
+void multiply_row(const ImageConvForward& args, const ImageConv& conv, const float* weights,
+                  const float* rows, std::int64_t row) {
+  const ConvShape& s = args.shape;
+  const PanelKernels& kernels = panel_kernels();
+  const TileRows<float> a{rows, s.window.stride_w * s.in_c, conv.row_size, s.window.kernel_h,
+                          s.window.kernel_w * s.in_c};
+  for (std::int64_t panel = 0; panel < conv.panels.count; ++panel) {
+    const std::int64_t column = conv.panels.begin(panel) * kernels.lanes;
+    const std::int64_t width = conv.panels.size(panel) * kernels.lanes;
+    const std::int64_t at = row * s.out_w * s.out_c + column;
+    const float* from = weights + conv.panel_at(panel);
+    const auto* residual = static_cast<const float*>(args.epilogue.residual);
+    kernels.multiply(static_cast<int>(conv.panels.size(panel)), s.out_w, a, {from, from + width},
+                     {static_cast<float*>(args.y) + at, residual == nullptr ? nullptr : residual + at,
+                      s.out_c, std::min(width, s.out_c - column), args.epilogue.activation},
+                     {});
+  }
+}
+
+Status run(const ImageConvForward& args, const Launch& launch) {
+  ThreadPool& pool = pool_of(*launch.stream);
+  const bool prepared = launch.prepared != nullptr;
+  const ImageConv conv(args, prepared, pool.threads(), launch.workspace);
+  if (!prepared) conv.pack(args, conv.weights);
+  const float* weights = prepared ? static_cast<const float*>(launch.prepared) : conv.weights;
+  const auto load = HWY_DYNAMIC_DISPATCH(load_rows);
+  const ConvShape& s = args.shape;
+  const std::int64_t bands = ceil_div(s.out_h, kBandRows);
+  pool.run(s.batch * bands, [&](std::int64_t task, int worker) {
+    const std::int64_t image = task / bands, first = task % bands * kBandRows;
+    const std::int64_t last = std::min(s.out_h, first + kBandRows);
+    const std::int64_t top = first * s.window.stride_h - s.window.pad_top;
+    float* rows = conv.rows + worker * conv.rows_size;
+    load(args, image, top, top + (last - 1 - first) * s.window.stride_h + s.window.kernel_h, rows,
+         conv.row_size);
+    for (std::int64_t row = first; row < last; ++row, rows += s.window.stride_h * conv.row_size) {
+      multiply_row(args, conv, weights, rows, image * s.out_h + row);
+    }
+  });
+  return nullptr;
+}
+
+}  // namespace
+
+void add_image_conv_kernels(KernelTable& table) {
+  table.image_conv_forward.add(
+      {"image_conv_f32", supports, workspace, run, {prepared_size, prepare, prepared_workspace}});
+}
+
+}  // namespace pila::kernels::cpu
+#endif  // HWY_ONCE

@@ -1,0 +1,69 @@
+// Products of some rows with one panel of packed columns, for fused kernels.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/args/types.h"
+#include "kernels/cpu/ahead.h"
+#include "kernels/cpu/gemm_blocks.h"
+
+namespace pila::kernels::cpu {
+
+// [0, total) in as few parts of at most `most` as can be, about equally large.
+struct Split {
+  Split(std::int64_t all, std::int64_t most) : total(all), count(ceil_div(all, most)) {}
+  std::int64_t begin(std::int64_t part) const { return count == 0 ? 0 : total * part / count; }
+  std::int64_t size(std::int64_t part) const { return begin(part + 1) - begin(part); }
+
+  std::int64_t total, count;
+};
+
+// Rows of a, with k in slices: row r of slice s begins at data + s * slice + r * row.
+template <class Element>
+struct TileRows {
+  const Element* data;
+  std::ptrdiff_t row, slice;
+  std::int64_t slices, depth;  // depth: values of k of a slice
+};
+
+// Some vectors of b's columns: [slices * depth, columns], and the bias of as many.
+template <class Element>
+struct TilePanel {
+  const float* bias;
+  const Element* b;
+};
+
+// y = activation(a * b + bias) + residual, which may be null: row r begins at y + r * row.
+struct PanelOutput {
+  float* y;
+  const float* residual;
+  std::ptrdiff_t row;
+  std::int64_t columns;  // those of the panel that are real
+  Activation activation;
+};
+
+// Those of the instruction set in use.
+struct PanelKernels {
+  using Multiply = void (*)(int vectors, std::int64_t rows, const TileRows<float>& a,
+                            const TilePanel<float>& panel, const PanelOutput& out, const Ahead& ahead);
+  // y, [columns], gets the mean over the rows of activation(a * b + bias).
+  using Pool = void (*)(int vectors, std::int64_t rows, const TileRows<float>& a,
+                        const TilePanel<float>& panel, Activation activation, std::int64_t columns, float* y,
+                        const Ahead& ahead);
+
+  int lanes;         // float32 in a vector
+  int most_vectors;  // of a panel
+  Multiply multiply;
+  Multiply multiply_planes;  // for rows that lie a vector apart
+  Pool pool;
+};
+
+const PanelKernels& panel_kernels();
+
+// Writes a panel: the bias (zeros for null) and then rows [0, depth) of columns [column, column + width) of
+// w, which has `columns`; zeros beyond those. Returns where the next panel goes.
+float* pack_panel(const void* w, const void* bias, std::int64_t depth, std::int64_t columns,
+                  std::int64_t column, std::int64_t width, float* to);
+
+}  // namespace pila::kernels::cpu
