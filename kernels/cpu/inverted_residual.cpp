@@ -92,7 +92,8 @@ template <int kVectors>
 void expand_rows(const BlockJob& job, const float* x, const float* weights, float* ring, std::int64_t begin,
                  std::int64_t end, const Ahead& ahead) {
   const std::int64_t depth = job.args.in_c, plane = job.plan.ring_rows * job.plan.row_size();
-  const TilePanel<float> panel{weights, weights + kVectors * kLanes};
+  const StartFromBias<kVectors> start(weights);
+  const float* panel = weights + kVectors * kLanes;
   const Bounds bounds(job.args.expand.activation);
   const auto low = hn::Set(FloatTag(), bounds.low), high = hn::Set(FloatTag(), bounds.high);
   RingCursor cursor(job, ring, begin);
@@ -102,7 +103,7 @@ void expand_rows(const BlockJob& job, const float* x, const float* weights, floa
     float* to[kRows];
     for (int r = 0; r < kRows; ++r) to[r] = cursor.next();
     product_tile<FloatStep, kRows, kVectors, 0>(
-        {x + pixel * depth, depth, 0, 1, depth}, panel, ahead.share(pixel, kRows, pixels),
+        {x + pixel * depth, depth, 0, 1, depth}, panel, ahead.share(pixel, kRows, pixels), start,
         [&](int r, int v, FloatVector sum) {
           hn::StoreU(clamp(low, high, sum), FloatTag(), to[r] + v * plane);
         });

@@ -31,34 +31,87 @@ HWY_NOINLINE void finish_smoothly(const PanelOutput& out, std::int64_t rows) {
   }
 }
 
+// k in blocks whose part of the panel stays in the first cache for all rows.
+struct DepthBlocks {
+  DepthBlocks(const TileRows<float>& all, int vectors)
+      : a(all), split(a.slices > 1 ? a.slices : a.depth, most(a.slices > 1 ? a.depth : 1, vectors)) {}
+
+  std::int64_t count() const { return HWY_MAX(split.count, 1); }
+  std::int64_t begin(std::int64_t block) const { return split.begin(block) * (a.slices > 1 ? a.depth : 1); }
+
+  // The block's part of the rows from `row` on.
+  TileRows<float> rows(std::int64_t block, std::int64_t row) const {
+    const float* from = a.data + row * a.row;
+    const std::int64_t first = split.begin(block), size = split.size(block);
+    if (a.slices > 1) return {from + first * a.slice, a.row, a.slice, size, a.depth};
+    return {from + first, a.row, a.slice, 1, size};
+  }
+
+  const TileRows<float> a;
+  const Split split;
+
+ private:
+  static std::int64_t most(std::int64_t unit, int vectors) {
+    constexpr std::int64_t kSize = 7680;  // 30 KiB
+    return HWY_MAX(kSize / (unit * vectors * kLanes), 1);
+  }
+};
+
+// How a panel's columns lie in y, the last vector of which may be short.
+template <int kVectors>
+struct PanelColumns {
+  explicit PanelColumns(std::int64_t columns)
+      : tail(static_cast<std::size_t>(columns - (kVectors - 1) * kLanes)) {}
+  bool whole(int v) const { return v < kVectors - 1 || tail == kFloatLanes; }
+  HWY_INLINE FloatVector load(const float* from, int v) const {
+    return whole(v) ? hn::LoadU(FloatTag(), from) : load_partial(FloatTag(), from, tail);
+  }
+  HWY_INLINE void store(FloatVector sum, float* to, int v) const {
+    whole(v) ? hn::StoreU(sum, FloatTag(), to) : store_partial(sum, FloatTag(), to, tail);
+  }
+
+  const std::size_t tail;
+};
+
 template <int kVectors, int kRowStep>
 void multiply_rows(std::int64_t rows, const TileRows<float>& a, const TilePanel<float>& panel,
                    const PanelOutput& out, const Ahead& ahead) {
-  const auto tail = static_cast<std::size_t>(out.columns - (kVectors - 1) * kLanes);
+  const PanelColumns<kVectors> columns(out.columns);
   const Bounds bounds(out.activation);
   const bool clamps = out.activation != Activation::none && !bounds.smooth;
   const auto low = hn::Set(FloatTag(), bounds.low), high = hn::Set(FloatTag(), bounds.high);
-  for_tiles<kVectors>(rows, [&](auto height, std::int64_t first) {
-    constexpr int kRows = height;
-    float* const y = out.y + first * out.row;
-    const float* const residual =
-        out.residual == nullptr || bounds.smooth ? nullptr : out.residual + first * out.row;
-    TileRows<float> from = a;
-    from.data += first * a.row;
-    product_tile<FloatStep, kRows, kVectors, kRowStep>(
-        from, panel, ahead.share(first, kRows, rows), [&](int r, int v, FloatVector sum) {
-          const FloatTag d;
-          const std::ptrdiff_t at = r * out.row + v * kLanes;
-          if (clamps) sum = clamp(low, high, sum);
-          if (v < kVectors - 1 || tail == kFloatLanes) {
-            if (residual != nullptr) sum = hn::Add(sum, hn::LoadU(d, residual + at));
-            hn::StoreU(sum, d, y + at);
-          } else {
-            if (residual != nullptr) sum = hn::Add(sum, load_partial(d, residual + at, tail));
-            store_partial(sum, d, y + at, tail);
-          }
-        });
-  });
+  const DepthBlocks blocks(a, kVectors);
+  const StartFromBias<kVectors> bias(panel.bias);
+  for (std::int64_t block = 0; block < blocks.count(); ++block) {
+    const float* b = panel.b + blocks.begin(block) * kVectors * kLanes;
+    const Ahead wanted = ahead.share(block, 1, blocks.count());
+    const bool last = block + 1 == blocks.count();
+    for_tiles<kVectors>(rows, [&](auto height, std::int64_t first) {
+      constexpr int kRows = height;
+      float* const y = out.y + first * out.row;
+      const auto step = [&](const auto& start, const auto& finish) {
+        product_tile<FloatStep, kRows, kVectors, kRowStep>(blocks.rows(block, first), b,
+                                                           wanted.share(first, kRows, rows), start, finish);
+      };
+      const auto keep = [&](int r, int v, FloatVector sum) {
+        columns.store(sum, y + r * out.row + v * kLanes, v);
+      };
+      const auto finish = [&](int r, int v, FloatVector sum) {
+        const std::ptrdiff_t at = r * out.row + v * kLanes;
+        if (clamps) sum = clamp(low, high, sum);
+        if (out.residual != nullptr && !bounds.smooth) {
+          sum = hn::Add(sum, columns.load(out.residual + first * out.row + at, v));
+        }
+        columns.store(sum, y + at, v);
+      };
+      const auto resume = [&](int r, int v) { return columns.load(y + r * out.row + v * kLanes, v); };
+      if (block > 0) {
+        last ? step(resume, finish) : step(resume, keep);
+      } else {
+        last ? step(bias, finish) : step(bias, keep);
+      }
+    });
+  }
   if (bounds.smooth) finish_smoothly(out, rows);
 }
 
@@ -69,28 +122,46 @@ void multiply(int vectors, std::int64_t rows, const TileRows<float>& a, const Ti
       vectors, [&](auto constant) { multiply_rows<constant, kRowStep>(rows, a, panel, out, ahead); });
 }
 
-HWY_NOINLINE FloatVector activate_smoothly(Activation activation, FloatVector v) {
-  return activate(FloatTag(), activation, v);
-}
-
 template <int kVectors>
 void pool_rows(std::int64_t rows, const TileRows<float>& a, const TilePanel<float>& panel,
                Activation activation, std::int64_t columns, float* y, const Ahead& ahead) {
+  constexpr std::int64_t kGroup = 56;  // rows whose sums wait for the next block of k
+  constexpr std::int64_t kWidth = kVectors * kLanes;
   const FloatTag d;
   const Bounds bounds(activation);
   const auto low = hn::Set(d, bounds.low), high = hn::Set(d, bounds.high);
+  const DepthBlocks blocks(a, kVectors);
+  const StartFromBias<kVectors> bias(panel.bias);
+  HWY_ALIGN float sums[kGroup * kWidth];
   FloatVector totals[kVectors];
   for (int v = 0; v < kVectors; ++v) totals[v] = hn::Zero(d);
-  for_tiles<kVectors>(rows, [&](auto height, std::int64_t first) {
-    constexpr int kRows = height;
-    TileRows<float> from = a;
-    from.data += first * a.row;
-    product_tile<FloatStep, kRows, kVectors, 0>(
-        from, panel, ahead.share(first, kRows, rows), [&](int, int v, FloatVector sum) {
-          sum = bounds.smooth ? activate_smoothly(activation, sum) : clamp(low, high, sum);
-          totals[v] = hn::Add(totals[v], sum);
-        });
-  });
+  for (std::int64_t group = 0; group < rows; group += kGroup) {
+    const std::int64_t size = HWY_MIN(kGroup, rows - group);
+    for (std::int64_t block = 0; block < blocks.count(); ++block) {
+      const float* b = panel.b + blocks.begin(block) * kWidth;
+      const Ahead wanted = ahead.share(group, size, rows).share(block, 1, blocks.count());
+      for_tiles<kVectors>(size, [&](auto height, std::int64_t first) {
+        constexpr int kRows = height;
+        float* const at = sums + first * kWidth;
+        const auto step = [&](const auto& start) {
+          product_tile<FloatStep, kRows, kVectors, 0>(
+              blocks.rows(block, group + first), b, wanted.share(first, kRows, size), start,
+              [&](int r, int v, FloatVector sum) { hn::StoreU(sum, d, at + r * kWidth + v * kLanes); });
+        };
+        if (block > 0) {
+          step([&](int r, int v) { return hn::LoadU(d, at + r * kWidth + v * kLanes); });
+        } else {
+          step(bias);
+        }
+      });
+    }
+    for (std::int64_t r = 0; r < size; ++r) {
+      for (int v = 0; v < kVectors; ++v) {
+        const auto sum = hn::LoadU(d, sums + r * kWidth + v * kLanes);
+        totals[v] = hn::Add(totals[v], bounds.smooth ? activate(d, activation, sum) : clamp(low, high, sum));
+      }
+    }
+  }
   for (std::int64_t v = 0; v < kVectors; ++v) {
     const auto count = static_cast<std::size_t>(HWY_MIN(kLanes, columns - v * kLanes));
     store_partial(hn::Div(totals[v], hn::Set(d, static_cast<float>(rows))), d, y + v * kLanes, count);

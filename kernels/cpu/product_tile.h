@@ -1,8 +1,7 @@
 // Tiles of matrix products whose operands fused kernels lay out themselves: a few rows of a by a few vectors
 // of b's columns, summed in registers. Included like simd.h.
 //
-// Every tile adds a * b to the bias in the order of k, whatever its size, so results do not depend on the
-// tiling.
+// Every tile adds in the order of k, whatever its size, so results do not depend on the tiling.
 
 #if defined(PILA_KERNELS_CPU_PRODUCT_TILE_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef PILA_KERNELS_CPU_PRODUCT_TILE_H_
@@ -44,20 +43,18 @@ struct FloatStep {
   }
 };
 
-// Hands every sum to finish(r, v, sum), and fetches some of `ahead` on the way. kRowStep: TileRows::row where
-// it is known beforehand, else 0.
-template <class Step, int kRows, int kVectors, int kRowStep, class Finish>
+// Adds a * b to start(r, v), hands the sums to finish(r, v, sum), and fetches some of `ahead` on the way. b:
+// [slices * depth, vectors]. kRowStep: TileRows::row where it is known beforehand, else 0.
+template <class Step, int kRows, int kVectors, int kRowStep, class Start, class Finish>
 HWY_NOINLINE void product_tile(const TileRows<typename Step::Element>& a,
-                               const TilePanel<typename Step::Element>& panel, Ahead ahead,
+                               const typename Step::Element* HWY_RESTRICT b, Ahead ahead, const Start& start,
                                const Finish& finish) {
   using Element = typename Step::Element;
   constexpr int kStep = 2;
   FloatVector sums[kRows][kVectors];
-  PILA_UNROLL for (int v = 0; v < kVectors; ++v) {
-    const auto bias = hn::LoadU(FloatTag(), panel.bias + v * kFloatLanes);
-    PILA_UNROLL for (int r = 0; r < kRows; ++r) sums[r][v] = bias;
+  PILA_UNROLL for (int r = 0; r < kRows; ++r) {
+    PILA_UNROLL for (int v = 0; v < kVectors; ++v) sums[r][v] = start(r, v);
   }
-  const Element* HWY_RESTRICT b = panel.b;
   const auto step = [&](const auto& element) {
     FloatVector columns[kVectors];
     PILA_UNROLL for (int v = 0; v < kVectors; ++v) columns[v] = Step::load(b + v * kFloatLanes);
@@ -94,6 +91,17 @@ HWY_INLINE void with_constant(int value, const Body& body) {
   }
   body(std::integral_constant<int, kMost>());
 }
+
+// A panel's bias, as what sums start from.
+template <int kVectors>
+struct StartFromBias {
+  explicit StartFromBias(const float* bias) {
+    PILA_UNROLL for (int v = 0; v < kVectors; ++v) at[v] = hn::LoadU(FloatTag(), bias + v * kFloatLanes);
+  }
+  HWY_INLINE FloatVector operator()(int, int v) const { return at[v]; }
+
+  FloatVector at[kVectors];
+};
 
 // Calls body(constant height, first row) for tiles that cover `rows` rows and are about equally high.
 template <int kVectors, class Body>

@@ -67,9 +67,15 @@ struct ThreadPool::State {
   }
 
   void run(std::int64_t size, const void* with, Erased call) {
-    const std::lock_guard turn(turns);
-    if (threads == 1 || size <= 1) {
+    // Nothing is shared without a crew: several threads may be here at once, as plans with a workspace for
+    // each are.
+    if (threads == 1) {
       for (std::int64_t index = 0; index < size; ++index) call(with, index, 0);
+      return;
+    }
+    const std::lock_guard turn(turns);
+    if (size <= 1) {
+      if (size == 1) call(with, 0, 0);
       return;
     }
     body = call;

@@ -20,7 +20,8 @@ class ThreadPool {
 
   // Calls body(index, worker) once for each index in [0, count), worker in [0, threads()), and returns when
   // all are done. Which worker takes an index is unspecified, so results must not depend on it. Bodies do not
-  // throw and do not call run() on the same pool. Calls from several threads take turns.
+  // throw and do not call run() on the same pool. Calls from several threads take turns, unless there is but
+  // one worker: then each caller does its own work at once.
   template <class Body>
   void run(std::int64_t count, const Body& body) {
     run_erased(count, &body, [](const void* context, std::int64_t index, int worker) {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <latch>
 #include <thread>
 #include <vector>
 
@@ -74,7 +75,7 @@ TEST_P(ThreadPoolTest, WaitsForASlowWorker) {
 }
 
 TEST_P(ThreadPoolTest, CallersTakeTurns) {
-  ThreadPool pool(GetParam());
+  ThreadPool pool(std::max(2, GetParam()));
   std::int64_t total = 0;  // unsynchronised: turns order the accesses
   std::vector<std::thread> callers;
   for (int caller = 0; caller < 4; ++caller) {
@@ -88,6 +89,19 @@ TEST_P(ThreadPoolTest, CallersTakeTurns) {
   }
   for (auto& caller : callers) caller.join();
   EXPECT_EQ(total, 200);
+}
+
+TEST(ThreadPool, WithOneWorkerCallersWorkSideBySide) {
+  ThreadPool pool(1);
+  std::latch both(2);
+  std::thread other([&] { pool.run(1, [&](std::int64_t, int) { both.arrive_and_wait(); }); });
+  int calls = 0;
+  pool.run(3, [&](std::int64_t index, int worker) {
+    if (index == 0) both.arrive_and_wait();  // never returns if the other caller has to wait for this one
+    calls += worker == 0;
+  });
+  other.join();
+  EXPECT_EQ(calls, 3);
 }
 
 TEST_P(ThreadPoolTest, ComesAndGoesUnused) {
