@@ -12,10 +12,6 @@ std::uint64_t next_id() {
   return last.fetch_add(1, std::memory_order_relaxed) + 1;
 }
 
-std::size_t bytes_of(const TensorSpec& spec) {
-  return static_cast<std::size_t>(spec.shape.elements()) * size_of(spec.type);
-}
-
 void check_not_tracing(const Context& ctx, const char* what) {
   if (ctx.tracing()) throw UsageError(std::string("[tensor] values cannot be ") + what + " while tracing");
 }
@@ -31,6 +27,8 @@ struct Tensor::Impl {
   Impl(const TensorSpec& s, std::shared_ptr<const Storage> memory, std::size_t from = 0)
       : spec(s), storage(std::move(memory)), offset(from) {}
 };
+
+std::size_t TensorSpec::bytes() const { return static_cast<std::size_t>(shape.elements()) * size_of(type); }
 
 std::string TensorSpec::to_string() const { return pila::to_string(type) + shape.to_string(); }
 
@@ -50,7 +48,7 @@ Storage::~Storage() { device_->allocator().release(block_); }
 
 Tensor Tensor::empty(const Context& ctx, const TensorSpec& spec) {
   return Tensor(
-      std::make_shared<const Impl>(spec, std::make_shared<const Storage>(ctx.device(), bytes_of(spec))));
+      std::make_shared<const Impl>(spec, std::make_shared<const Storage>(ctx.device(), spec.bytes())));
 }
 
 Tensor Tensor::zeros(const Context& ctx, const TensorSpec& spec) { return full(ctx, spec, 0); }
@@ -89,7 +87,7 @@ const TensorSpec& Tensor::spec() const {
 
 std::uint64_t Tensor::id() const { return impl_ ? impl_->id : 0; }
 
-std::size_t Tensor::bytes() const { return bytes_of(spec()); }
+std::size_t Tensor::bytes() const { return spec().bytes(); }
 
 const Storage& Tensor::storage() const {
   if (!impl_) throw UsageError("[tensor] an undefined tensor has no values");
@@ -170,7 +168,7 @@ Tensor Tensor::view(const Shape& shape) const {
 }
 
 Tensor Tensor::within(std::size_t byte_offset, const TensorSpec& spec) const {
-  if (storage().data() == nullptr || byte_offset + bytes_of(spec) > bytes()) {
+  if (storage().data() == nullptr || byte_offset + spec.bytes() > bytes()) {
     throw UsageError("[tensor] expected " + spec.to_string() + " at byte " + std::to_string(byte_offset) +
                      " to fit into " + this->spec().to_string() + ", and it does not");
   }

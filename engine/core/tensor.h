@@ -22,6 +22,7 @@ struct TensorSpec {
   Shape shape;
   DType type = DType::f32;
   bool operator==(const TensorSpec&) const = default;
+  std::size_t bytes() const;
   std::string to_string() const;  // "float32[32, 7, 7, 1280]"
 };
 

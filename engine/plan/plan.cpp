@@ -5,16 +5,13 @@
 #include <utility>
 
 #include "engine/core/error.h"
+#include "engine/plan/cost.h"
 #include "engine/plan/pass.h"
 
 namespace pila {
 namespace {
 
 constexpr const char* kPrepareWeights = "prepare-weights";
-
-std::size_t bytes_of(const TensorSpec& spec) {
-  return static_cast<std::size_t>(spec.shape.elements()) * size_of(spec.type);
-}
 
 bool contains(const std::vector<std::string>& names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();
@@ -91,7 +88,7 @@ void Plan::lay_out() {
     Lifetime& life = lifetimes[roots_[id]];
     life.last = std::max(life.last, step);
   };
-  for (const ValueId id : graph_.inputs()) lifetimes[id] = {bytes_of(graph_.value(id).spec), 0, 0};
+  for (const ValueId id : graph_.inputs()) lifetimes[id] = {graph_.value(id).spec.bytes(), 0, 0};
   for (std::size_t step = 0; step < nodes.size(); ++step) {
     const Node& node = nodes[step];
     for (const ValueId id : node.inputs) read(id, step);
@@ -99,7 +96,7 @@ void Plan::lay_out() {
       if (node.op->is_view()) {
         roots_[id] = roots_[node.inputs[0]];
       } else {
-        lifetimes[id] = {bytes_of(graph_.value(id).spec), step, step};
+        lifetimes[id] = {graph_.value(id).spec.bytes(), step, step};
       }
     }
   }
@@ -164,6 +161,13 @@ std::size_t Plan::prepared_bytes() const {
 std::size_t Plan::session_bytes() const { return layout_.bytes + workspace_bytes_; }
 
 std::string Plan::explain() const {
+  const auto specs_of = [&](const std::vector<ValueId>& ids) {
+    std::string specs;
+    for (const ValueId id : ids) {
+      if (!graph_.is_constant(id)) specs += (specs.empty() ? "" : ", ") + graph_.value(id).spec.to_string();
+    }
+    return specs;
+  };
   std::string text;
   for (const auto& [name, places] : passes_) text += "pass " + name + ": " + std::to_string(places) + "\n";
   std::vector<std::string> kernels(graph_.nodes().size());
@@ -173,19 +177,11 @@ std::string Plan::explain() const {
   }
   for (std::size_t n = 0; n < graph_.nodes().size(); ++n) {
     const Node& node = graph_.nodes()[n];
-    std::size_t activations = 0, weights = 0;
-    std::string from, to;
-    for (const ValueId id : node.inputs) {
-      (graph_.is_constant(id) ? weights : activations) += bytes_of(graph_.value(id).spec);
-      if (!graph_.is_constant(id)) from += (from.empty() ? "" : ", ") + graph_.value(id).spec.to_string();
-    }
-    for (const ValueId id : node.outputs) {
-      activations += bytes_of(graph_.value(id).spec);
-      to += (to.empty() ? "" : ", ") + graph_.value(id).spec.to_string();
-    }
-    text += std::string(node.op->name()) + " " + node.name + ": " + from + " to " + to + "; " +
-            std::to_string(activations) + " bytes of activations, " + std::to_string(weights) +
-            " of weights; " + (kernels[n].empty() ? "a view" : kernels[n]) + "\n";
+    const Cost cost = cost_of(graph_, node);
+    text += std::string(node.op->name()) + " " + node.name + ": " + specs_of(node.inputs) + " to " +
+            specs_of(node.outputs) + "; " + std::to_string(cost.activation_bytes) +
+            " bytes of activations, " + std::to_string(cost.weight_bytes) + " of weights; " +
+            (kernels[n].empty() ? "a view" : kernels[n]) + "\n";
   }
   text += std::to_string(session_bytes()) + " bytes a session (" + std::to_string(workspace_bytes_) +
           " of them workspace), " + std::to_string(prepared_bytes()) + " of prepared weights\n";

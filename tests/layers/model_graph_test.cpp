@@ -4,6 +4,8 @@
 
 #include "engine/core/error.h"
 #include "engine/ops/ops.h"
+#include "engine/plan/cost.h"
+#include "engine/plan/pass.h"
 #include "engine/plan/plan.h"
 #include "tests/support/compare.h"
 #include "tests/support/random_data.h"
@@ -68,6 +70,22 @@ TEST_F(ModelGraphTest, NodesBearTheNamesOfTheirLayers) {
   EXPECT_EQ(nodes[2].name, "block_1_project");
   EXPECT_EQ(nodes[18].name, "Conv_1");
   EXPECT_EQ(nodes.back().name, "predictions");
+}
+
+TEST_F(ModelGraphTest, CostsWhatTheLayersCost) {
+  ModelSpec large;
+  large.head = imagenet_head();
+  const Model model(ctx_, large);
+  Graph graph = trace_model(ctx_, model, {}, 1, GraphInput::pixels);
+  const auto sum = [](const Graph& of) {
+    double multiply_adds = 0;
+    for (const Node& node : of.nodes()) multiply_adds += cost_of(of, node).multiply_adds;
+    return multiply_adds;
+  };
+  const double before = sum(graph);
+  EXPECT_NEAR(before, 300.8e6, 0.05e6) << "MobileNetV2's known 300 million";
+  for (const Pass* pass : inference_passes()) pass->run(ctx_, graph);
+  EXPECT_EQ(sum(graph), before) << "fusing saves none";
 }
 
 TEST_F(ModelGraphTest, WithoutAHeadLogitsAreTheFeatures) {

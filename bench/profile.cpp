@@ -1,0 +1,144 @@
+// pila-profile: where a network's time goes, operation by operation, and how far that is from what the
+// machine could do.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "apps/core/command.h"
+#include "bench/kernels/machine_peak.h"
+#include "engine/plan/cost.h"
+#include "layers/planned_model.h"
+#include "weights/load_model.h"
+
+namespace pila::bench {
+namespace {
+
+struct Options {
+  std::string model;
+  double width = 1;
+  std::int64_t size = 224, batch = 1;
+  int threads = 1, rounds = 50;
+  bool pixels = false, json = false;
+  PlanOptions plan;
+};
+
+struct Row {
+  std::string op, layer, shape;
+  Cost cost;
+  double milliseconds = 0;  // median
+};
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+std::vector<Row> measure(const Session& session, int rounds) {
+  const Graph& graph = session.plan().graph();
+  std::vector<std::vector<double>> times(graph.nodes().size());
+  for (int round = -3; round < rounds; ++round) {  // warms up first
+    const std::vector<double> once = session.run_timed();
+    for (std::size_t n = 0; round >= 0 && n < once.size(); ++n) times[n].push_back(once[n]);
+  }
+  std::vector<Row> rows;
+  for (std::size_t n = 0; n < times.size(); ++n) {
+    const Node& node = graph.nodes()[n];
+    rows.push_back({std::string(node.op->name()), node.name,
+                    graph.value(node.outputs[0]).spec.shape.to_string(), cost_of(graph, node),
+                    median(times[n])});
+  }
+  return rows;
+}
+
+// Milliseconds that the multiply-adds take at best.
+double floor_of(const Cost& cost, const MachinePeak& peak) {
+  return cost.multiply_adds / (peak.gflops / 2) / 1e6;
+}
+
+void print(const std::vector<Row>& rows, const MachinePeak& peak) {
+  double total = 0, floor = 0;
+  std::printf("%-18s %-22s %-20s %9s %9s %9s %8s\n", "operation", "layer", "output", "ms", "Mmac", "Gmac/s",
+              "of peak");
+  for (const Row& row : rows) {
+    const double macs = row.cost.multiply_adds, at_best = floor_of(row.cost, peak);
+    std::printf("%-18s %-22s %-20s %9.4f %9.3f %9.1f %7.0f%%\n", row.op.c_str(), row.layer.c_str(),
+                row.shape.c_str(), row.milliseconds, macs / 1e6, macs / row.milliseconds / 1e6,
+                100 * at_best / row.milliseconds);
+    total += row.milliseconds;
+    floor += at_best;
+  }
+  std::printf("%-62s %9.4f ms, %.0f%% of the measured peak of %.1f Gmac/s\n", "all", total,
+              100 * floor / total, peak.gflops / 2);
+}
+
+void print_json(const std::vector<Row>& rows, const MachinePeak& peak, const Options& options) {
+  nlohmann::json nodes = nlohmann::json::array();
+  for (const Row& row : rows) {
+    nodes.push_back({{"operation", row.op},
+                     {"layer", row.layer},
+                     {"output", row.shape},
+                     {"milliseconds", row.milliseconds},
+                     {"multiply_adds", row.cost.multiply_adds},
+                     {"activation_bytes", row.cost.activation_bytes},
+                     {"weight_bytes", row.cost.weight_bytes}});
+  }
+  const nlohmann::json all = {{"threads", options.threads},
+                              {"batch", options.batch},
+                              {"peak_multiply_adds_per_s", peak.gflops / 2 * 1e9},
+                              {"nodes", nodes}};
+  std::printf("%s\n", all.dump(1).c_str());
+}
+
+int run(const Options& options) {
+  const Context ctx(Device::cpu(options.threads));
+  LoadedModel loaded;
+  if (options.model.empty()) {
+    ModelSpec spec;
+    spec.width = options.width;
+    spec.input_height = spec.input_width = options.size;
+    spec.head = imagenet_head();
+    loaded.preprocessing.height = loaded.preprocessing.width = options.size;
+    loaded.model = std::make_unique<Model>(ctx, spec);
+  } else {
+    loaded = load_model(ctx, options.model);
+  }
+  PlannedModel planned(ctx, *loaded.model, loaded.preprocessing,
+                       options.pixels ? GraphInput::pixels : GraphInput::images, options.plan);
+  const Session& session = planned.session(options.batch);
+  const Tensor& input = session.input();
+  input.assign(ctx, Tensor::full(ctx, input.spec(), 0.5));
+  const MachinePeak peak = measure_machine_peak(options.threads);
+  const std::vector<Row> rows = measure(session, options.rounds);
+  options.json ? print_json(rows, peak, options) : print(rows, peak);
+  return kDone;
+}
+
+}  // namespace
+}  // namespace pila::bench
+
+int main(int argc, char** argv) {
+  CLI::App app("Measures a network's compiled plan, operation by operation.", "pila-profile");
+  pila::bench::Options options;
+  app.add_option("--model", options.model, "model file; else MobileNetV2 with random weights")
+      ->type_name("FILE");
+  app.add_option("--width", options.width, "of the random network")->capture_default_str();
+  app.add_option("--size", options.size, "of its input")->check(CLI::Range(32, 4096))->capture_default_str();
+  app.add_option("--batch", options.batch)->check(CLI::Range(1, 4096))->capture_default_str();
+  app.add_option("--threads", options.threads, "0 for all cores")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  app.add_option("--rounds", options.rounds, "runs whose median counts")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  app.add_flag("--pixels", options.pixels, "read uint8 pixels, scaled in the first convolution");
+  app.add_option("--without-pass", options.plan.without, "leave a pass of the plan out")
+      ->expected(1)
+      ->take_all()
+      ->type_name("PASS");
+  app.add_flag("--json", options.json, "print JSON");
+  return pila::run_command(app, argc, argv, [&] { return pila::bench::run(options); });
+}
