@@ -25,9 +25,10 @@ from turns import Program, cpu_name, median_interval, ratio_interval, results_st
 
 HERE = pathlib.Path(__file__).parent
 PRECISIONS = ["float32", "bfloat16", "int8"]
-# How far logits may be from PyTorch's float32 ones, relative to their standard deviation (root mean square over
-# all). Float32 differs by rounding; bfloat16 has 8 bits; int8 weights and activations err by some percent a layer.
-TOLERANCES = {"float32": 1e-3, "bfloat16": 0.15, "int8": 0.6}
+# How far logits may be from PyTorch's float32 ones: root mean square over all, relative to their deviation. A
+# wrong network has 1.4. Float32 differs by the order of sums. Half of bfloat16's 8 bits, and of int8's, are lost on
+# the way through 53 layers of random weights: peers were seen to have up to 0.18 and 0.4.
+TOLERANCES = {"float32": 1e-3, "bfloat16": 0.3, "int8": 0.7}
 NOT_OFFERED = {
     ("torch-frozen", "int8"): "PyTorch's quantisation is in another package, torchao; not measured",
     ("torch-compile", "int8"): "PyTorch's quantisation is in another package, torchao; not measured",
@@ -45,7 +46,7 @@ EXPORTS = {("torch-frozen", None): "torch", ("torch-compile", None): "torch", ("
 def exported(options, width):
     """The folder with the models of this width, made when there is none that the present scripts made."""
     recipe = b"".join((HERE / name).read_bytes() for name in (
-        "export_peers.py", "export_tflite.py", "torch_mobilenet_v2.py", "requirements-peers.txt"))
+        "export_peers.py", "export_tflite.py", "torch_mobilenet_v2.py", "requirements.txt"))
     name = f"{width}-{options.size}-{hashlib.sha256(recipe).hexdigest()[:12]}"
     folder = options.models / name
     if not folder.exists():
