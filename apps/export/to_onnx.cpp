@@ -162,15 +162,32 @@ class Translator {
   }
 
   std::string translate(const Node& node, const ops::MatmulAttributes& matmul) {
-    if (matmul.a.rank() != 2 || matmul.b.rank() != 2) refuse(node, " of more than two axes");
-    std::vector<std::string> inputs{operand(node, 0), operand(node, 1)};
+    const bool images = matmul.a.rank() == 4 && matmul.y.rank() == 4;
+    const bool transposed = matmul.transpose_a || matmul.transpose_b;
+    const bool matrices = matmul.a.rank() == 2 && matmul.b.rank() == 2;
+    if (!matrices && (!images || transposed)) {
+      refuse(node, " of " + matmul.a.to_string() + " and " + matmul.b.to_string());
+    }
+    const std::string x = operand(node, 0);
+    std::vector<std::string> inputs{x, images ? pointwise_kernel(node) : operand(node, 1)};
     if (matmul.bias) inputs.push_back(vector(node, 2, "bias"));
-    const std::vector<OnnxAttribute> attributes{{"transA", std::int64_t{matmul.transpose_a}},
-                                                {"transB", std::int64_t{matmul.transpose_b}}};
-    const std::string y =
-        activate(node, onnx_.add_node("Gemm", inputs, node.name, attributes), matmul.activation);
+    std::vector<OnnxAttribute> attributes;
+    if (!images) {
+      attributes = {{"transA", std::int64_t{matmul.transpose_a}},
+                    {"transB", std::int64_t{matmul.transpose_b}}};
+    }
+    const std::string product = onnx_.add_node(images ? "Conv" : "Gemm", inputs, node.name, attributes);
+    const std::string y = activate(node, product, matmul.activation);
     if (!matmul.residual) return y;
     return onnx_.add_node("Add", {y, operand(node, matmul.bias ? 3 : 2)}, node.name + "/residual");
+  }
+
+  // The matrix of a product with the channels of images, as the kernel of a 1 x 1 convolution.
+  std::string pointwise_kernel(const Node& node) {
+    const Shape& b = shape_of(node.inputs.at(1));
+    const Shape hwio{1, 1, b.elements() / b[-1], b[-1]};
+    const Transposed kernel = transpose(hwio, constant(node, 1), kHwioToOihw);
+    return onnx_.add_constant(node.name + "/kernel", kernel.extents, kernel.values);
   }
 
   std::string translate(const Node& node, const ops::BatchNormAttributes& norm) {
