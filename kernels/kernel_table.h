@@ -34,6 +34,7 @@ struct Launch {
 
 // How a kernel likes its weights, for those who run it often with the same ones. Which of an operation's
 // arguments are weights is said where its arguments are declared; pointers to other things may be null here.
+// Runs with prepared weights read biases where they are, and no other weights.
 template <class Args>
 struct Preparation {
   std::size_t (*size)(const Args&, const Stream&) = nullptr;       // bytes

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/core/tensor.h"
@@ -38,6 +39,7 @@ class Graph {
   const Value& value(ValueId id) const { return values_[id]; }
   std::size_t value_count() const { return values_.size(); }
   bool is_constant(ValueId id) const { return values_[id].constant.defined(); }
+  void set_constant(ValueId id, Tensor tensor) { values_[id].constant = std::move(tensor); }
   bool is_output(ValueId id) const;
 
   std::vector<Node>& nodes() { return nodes_; }

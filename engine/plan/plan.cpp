@@ -62,6 +62,7 @@ std::shared_ptr<const Plan> Plan::build(const Context& ctx, Graph graph, const P
   plan->rewrite(options);
   plan->lay_out();
   plan->prepare(!contains(options.without, kPrepareWeights));
+  plan->drop_prepared_constants();
   return plan;
 }
 
@@ -150,6 +151,29 @@ void Plan::prepare(bool weights) {
     workspace_bytes_ = std::max(workspace_bytes_, kernel.workspace(ctx_.stream(), call.prepared.defined()));
     calls_.push_back(std::move(call));
   }
+}
+
+void Plan::drop_prepared_constants() {
+  std::vector<bool> read(graph_.value_count());  // by a kernel that has no copy
+  for (const ValueId id : graph_.outputs()) read[id] = true;
+  std::vector<bool> prepared(graph_.nodes().size());
+  for (const Call& call : calls_) prepared[call.node] = call.prepared.defined();
+  for (std::size_t n = 0; n < prepared.size(); ++n) {
+    if (prepared[n]) continue;
+    for (const ValueId id : graph_.nodes()[n].inputs) read[id] = true;
+  }
+  const auto drops = [&](ValueId id) {
+    return graph_.is_constant(id) && !read[id] && graph_.value(id).spec.shape.rank() > 1;  // no bias
+  };
+  std::size_t largest = 0;
+  for (ValueId id = 0; id < read.size(); ++id) {
+    if (drops(id)) largest = std::max(largest, graph_.value(id).spec.bytes());
+  }
+  dropped_ = Tensor::empty(ctx_, {{static_cast<std::int64_t>(largest)}, DType::u8});
+  for (ValueId id = 0; id < read.size(); ++id) {
+    if (drops(id)) graph_.set_constant(id, dropped_.within(0, graph_.value(id).spec));
+  }
+  ctx_.device()->allocator().empty_cache();
 }
 
 std::size_t Plan::prepared_bytes() const {

@@ -52,6 +52,8 @@ class Plan {
   void rewrite(const PlanOptions& options);
   void lay_out();
   void prepare(bool weights);
+  // Gives back constants that kernels have their own copies of.
+  void drop_prepared_constants();
   // The kernels of all nodes over values in `memory`; where `nodes` is given, it learns each one's node.
   BoundCalls bind(const Tensor& memory, std::vector<std::size_t>* nodes = nullptr) const;
   Tensor tensor_of(ValueId id, const Tensor& memory) const;
@@ -63,6 +65,7 @@ class Plan {
   MemoryLayout layout_;         // by value
   std::vector<Call> calls_;
   std::size_t workspace_bytes_ = 0;
+  Tensor dropped_;  // where arguments that no kernel reads any more point to
 };
 
 // One run at a time of a plan, in memory of its own. Several sessions may run at once.
