@@ -14,7 +14,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
 
-// Rows [begin, end) of one image, which may lie outside, to rows of `size` numbers.
+// Rows [begin, end) of one image, which may lie outside, to rows of `size` numbers and one more, which
+// products of an odd depth may read.
 void load_rows(const ImageConvForward& args, std::int64_t image, std::int64_t begin, std::int64_t end,
                float* to, std::int64_t size) {
   const ConvShape& s = args.shape;
@@ -29,6 +30,7 @@ void load_rows(const ImageConvForward& args, std::int64_t image, std::int64_t be
     scale.apply(args.x + (image * s.in_h + row) * width, to + left, width);
     std::fill(to + left + width, to + size, 0.0f);
   }
+  *to = 0;
 }
 
 }  // namespace pila::kernels::cpu::HWY_NAMESPACE
@@ -55,34 +57,23 @@ bool supports(const ImageConvForward& args) {
 
 struct ImageConv {
   ImageConv(const ImageConvForward& args, bool prepared, int threads, void* memory)
-      : panels(ceil_div(args.shape.out_c, panel_kernels().lanes), panel_kernels().most_vectors),
-        depth(args.shape.window.kernel_h * args.shape.window.kernel_w * args.shape.in_c),
-        weights_size(panels.total * panel_kernels().lanes * (depth + 1)) {
+      : product(args.shape.out_c, args.shape.window.kernel_h, args.shape.window.kernel_w * args.shape.in_c) {
     const ConvShape& s = args.shape;
     const Window& w = s.window;
     const std::int64_t columns = std::max(w.pad_left + s.in_w, (s.out_w - 1) * w.stride_w + w.kernel_w);
     row_size = columns * s.in_c;
-    rows_size = round_up(((kBandRows - 1) * w.stride_h + w.kernel_h) * row_size, 16);
+    rows_size = round_up(((kBandRows - 1) * w.stride_h + w.kernel_h) * row_size + 1, 16);
     Scratch scratch(memory);
-    weights = scratch.take<float>(prepared ? 0 : weights_size);
+    weights = scratch.take<float>(prepared ? 0 : product.size());
     rows = scratch.take<float>(threads * rows_size);
     bytes = scratch.bytes();
   }
 
-  std::int64_t panel_at(std::int64_t panel) const {
-    return panels.begin(panel) * panel_kernels().lanes * (depth + 1);
-  }
-
   void pack(const ImageConvForward& args, float* to) const {
-    const std::int64_t lanes = panel_kernels().lanes;
-    for (std::int64_t panel = 0; panel < panels.count; ++panel) {
-      to = pack_panel(args.w, args.epilogue.bias, depth, args.shape.out_c, panels.begin(panel) * lanes,
-                      panels.size(panel) * lanes, to);
-    }
+    product.pack(args.w, args.epilogue.bias, product.slices * product.depth, to);
   }
 
-  const Split panels;  // of vectors of y's channels
-  const std::int64_t depth, weights_size;
+  const ProductColumns product;
   std::int64_t row_size, rows_size;
   float *weights, *rows;
   std::size_t bytes;
@@ -97,7 +88,7 @@ std::size_t prepared_workspace(const ImageConvForward& args, const Stream& strea
 }
 
 std::size_t prepared_size(const ImageConvForward& args, const Stream&) {
-  return static_cast<std::size_t>(ImageConv(args, true, 1, nullptr).weights_size) * sizeof(float);
+  return static_cast<std::size_t>(ImageConv(args, true, 1, nullptr).product.size()) * sizeof(float);
 }
 
 Status prepare(const ImageConvForward& args, void* to, const Launch&) {
@@ -109,19 +100,14 @@ Status prepare(const ImageConvForward& args, void* to, const Launch&) {
 void multiply_row(const ImageConvForward& args, const ImageConv& conv, const float* weights,
                   const float* rows, std::int64_t row) {
   const ConvShape& s = args.shape;
-  const PanelKernels& kernels = panel_kernels();
   const TileRows<float> a{rows, s.window.stride_w * s.in_c, conv.row_size, s.window.kernel_h,
                           s.window.kernel_w * s.in_c};
-  for (std::int64_t panel = 0; panel < conv.panels.count; ++panel) {
-    const std::int64_t column = conv.panels.begin(panel) * kernels.lanes;
-    const std::int64_t width = conv.panels.size(panel) * kernels.lanes;
-    const std::int64_t at = row * s.out_w * s.out_c + column;
-    const float* from = weights + conv.panel_at(panel);
-    const auto* residual = static_cast<const float*>(args.epilogue.residual);
-    kernels.multiply(static_cast<int>(conv.panels.size(panel)), s.out_w, a, {from, from + width},
-                     {static_cast<float*>(args.y) + at, residual == nullptr ? nullptr : residual + at,
-                      s.out_c, std::min(width, s.out_c - column), args.epilogue.activation},
-                     {});
+  const std::int64_t at = row * s.out_w * s.out_c;
+  const auto* residual = static_cast<const float*>(args.epilogue.residual);
+  const PanelOutput out{static_cast<float*>(args.y) + at, residual == nullptr ? nullptr : residual + at,
+                        s.out_c, s.out_c, args.epilogue.activation};
+  for (std::int64_t panel = 0; panel < conv.product.vectors.count; ++panel) {
+    conv.product.multiply(panel, weights, s.out_w, a, out, {});
   }
 }
 

@@ -282,14 +282,7 @@ void pack_weights(const InvertedResidual& args, const InvertedResidualPlan& plan
       to += lanes;
     }
   }
-  for (std::int64_t panel = 0; panel < plan.panels.count; ++panel) {
-    const std::int64_t width = plan.panels.size(panel) * lanes;
-    to = pack_panel(args.project.w, args.project.bias, wide, args.out_c, plan.panels.begin(panel) * lanes,
-                    width, to);
-    const std::int64_t missing = (plan.project_depth() - wide) * width;
-    std::fill_n(to, missing, 0.0f);
-    to += missing;
-  }
+  if (args.project.w != nullptr) plan.project.pack(args.project.w, args.project.bias, wide, to);
 }
 
 std::size_t prepared_size(const InvertedResidual& args, const Stream&) {
@@ -369,16 +362,13 @@ std::size_t prepared_workspace(const InvertedResidual& args, const Stream& strea
 void project_panel(const BlockJob& job, std::int64_t panel, const float* filtered, std::int64_t pixel,
                    std::int64_t pixels, const Ahead& ahead) {
   const InvertedResidualPlan& plan = job.plan;
-  const std::int64_t column = plan.panels.begin(panel) * plan.lanes, at = pixel * job.args.out_c + column;
-  const std::int64_t width = plan.panels.size(panel) * plan.lanes;
-  const float* weights = job.weights + plan.panel_at(panel);
+  const std::int64_t at = pixel * job.args.out_c;
   const auto* residual = static_cast<const float*>(job.args.residual);
-  panel_kernels().multiply_planes(
-      static_cast<int>(plan.panels.size(panel)), pixels,
+  plan.project.multiply(
+      panel, job.weights + plan.project_at(), pixels,
       {filtered, plan.lanes, plan.filtered_plane(job.args.depthwise.out_w), plan.planes, plan.lanes},
-      {weights, weights + width},
       {static_cast<float*>(job.args.y) + at, residual == nullptr ? nullptr : residual + at, job.args.out_c,
-       std::min(width, job.args.out_c - column), job.args.project.activation},
+       job.args.out_c, job.args.project.activation},
       ahead);
 }
 
@@ -404,7 +394,7 @@ void run_bands(const BlockJob& job, const Memory& memory, ThreadPool& pool) {
       }
       made = next;
       const std::int64_t pixel = (image * s.out_h + row) * s.out_w, pixels = (end - row) * s.out_w;
-      for (std::int64_t panel = 0; panel < plan.panels.count; ++panel) {
+      for (std::int64_t panel = 0; panel < plan.project.vectors.count; ++panel) {
         project_panel(job, panel, scratch.filtered, pixel, pixels, ahead(plan.chunks.count + panel + 1));
       }
       if (job.args.project.w == nullptr) copy(job, scratch.filtered, pixel, pixels);
@@ -427,7 +417,7 @@ void run_chunks(const BlockJob& job, const Memory& memory, ThreadPool& pool) {
       filter(job, scratch, image, chunk, 0, s.out_h, 0, weights_ahead(job, chunk + pool.threads()));
     });
     const bool projects = job.args.project.w != nullptr;
-    pool.run(pixels.count * (projects ? plan.panels.count : 1), [&](std::int64_t task, int) {
+    pool.run(pixels.count * (projects ? plan.project.vectors.count : 1), [&](std::int64_t task, int) {
       const std::int64_t part = task % pixels.count, first = pixels.begin(part), count = pixels.size(part);
       const float* from = memory.filtered + first * plan.lanes;
       const std::int64_t pixel = image * s.out_h * s.out_w + first;

@@ -20,7 +20,7 @@ struct InvertedResidualPlan {
       : lanes(lanes_of_a_vector),
         planes(ceil_div(args.depthwise.in_c, lanes)),
         chunks(planes, std::min<std::int64_t>(most_vectors, kChunkVectors)),
-        panels(args.project.w == nullptr ? 0 : ceil_div(args.out_c, lanes), most_vectors),
+        project(args.project.w == nullptr ? 0 : args.out_c, planes, lanes),
         taps(args.depthwise.window.kernel_h * args.depthwise.window.kernel_w),
         expand_depth(args.expand.w == nullptr ? 0 : args.in_c) {
     const ConvShape& s = args.depthwise;
@@ -45,14 +45,11 @@ struct InvertedResidualPlan {
   std::int64_t chunk_at(std::int64_t chunk) const {
     return chunks.begin(chunk) * (expand_size() + depthwise_size());
   }
-  std::int64_t project_depth() const { return planes * lanes; }
-  std::int64_t panel_at(std::int64_t panel) const {
-    return chunk_at(chunks.count) + panels.begin(panel) * (project_depth() + 1) * lanes;
-  }
+  std::int64_t project_at() const { return chunk_at(chunks.count); }
   // Chunks and panels in one row.
-  std::int64_t parts() const { return chunks.count + panels.count; }
+  std::int64_t parts() const { return chunks.count + project.vectors.count; }
   std::int64_t part_at(std::int64_t part) const {
-    return part < chunks.count ? chunk_at(part) : panel_at(part - chunks.count);
+    return part < chunks.count ? chunk_at(part) : project_at() + project.at(part - chunks.count);
   }
   std::int64_t prepared_size() const { return part_at(parts()); }
 
@@ -66,7 +63,7 @@ struct InvertedResidualPlan {
   const std::int64_t lanes;
   const std::int64_t planes;  // of the wide tensor
   const Split chunks;         // of planes
-  const Split panels;         // of vectors of y's channels
+  const ProductColumns project;
   const std::int64_t taps;
   const std::int64_t expand_depth;  // 0 where there is no expand
   std::int64_t kernel, stride;

@@ -115,6 +115,47 @@ void multiply_rows(std::int64_t rows, const TileRows<float>& a, const TilePanel<
   if (bounds.smooth) finish_smoothly(out, rows);
 }
 
+// The same for a folded panel: two sums of a column stand side by side.
+template <int kVectors, int kRowStep>
+void multiply_folded_rows(std::int64_t rows, const TileRows<float>& a, const TilePanel<float>& panel,
+                          const PanelOutput& out, const Ahead& ahead) {
+  constexpr int kOutVectors = (kVectors + 1) / 2;
+  const FloatTag d;
+  const PanelColumns<kOutVectors> columns(out.columns);
+  const Bounds bounds(out.activation);
+  const auto low = hn::Set(d, bounds.low), high = hn::Set(d, bounds.high);
+  const StartFromBias<kVectors> bias(panel.bias);
+  for_tiles<kVectors>(rows, [&](auto height, std::int64_t first) {
+    constexpr int kRows = height;
+    TileRows<float> from = a;
+    from.data += first * a.row;
+    auto left = hn::Zero(d);
+    product_tile<FloatPairStep, kRows, kVectors, kRowStep>(
+        from, panel.b, ahead.share(first, kRows, rows), bias, [&](int r, int v, FloatVector right) {
+          if (v % 2 == 0) {
+            left = right;
+            if (v + 1 < kVectors) return;
+            right = hn::Zero(d);
+          }
+          auto sum = hn::Add(hn::ConcatEven(d, right, left), hn::ConcatOdd(d, right, left));
+          sum = clamp(low, high, sum);
+          const std::ptrdiff_t at = (first + r) * out.row + v / 2 * kLanes;
+          if (out.residual != nullptr && !bounds.smooth) {
+            sum = hn::Add(sum, columns.load(out.residual + at, v / 2));
+          }
+          columns.store(sum, out.y + at, v / 2);
+        });
+  });
+  if (bounds.smooth) finish_smoothly(out, rows);
+}
+
+template <int kRowStep>
+void multiply_folded(int vectors, std::int64_t rows, const TileRows<float>& a, const TilePanel<float>& panel,
+                     const PanelOutput& out, const Ahead& ahead) {
+  with_constant<kMaxVectors>(
+      vectors, [&](auto constant) { multiply_folded_rows<constant, kRowStep>(rows, a, panel, out, ahead); });
+}
+
 template <int kRowStep>
 void multiply(int vectors, std::int64_t rows, const TileRows<float>& a, const TilePanel<float>& panel,
               const PanelOutput& out, const Ahead& ahead) {
@@ -175,7 +216,8 @@ void pool(int vectors, std::int64_t rows, const TileRows<float>& a, const TilePa
 }
 
 PanelKernels make_panel_kernels() {
-  return {static_cast<int>(kLanes), kMaxVectors, multiply<0>, multiply<kFloatLanes>, pool};
+  return {static_cast<int>(kLanes),     kMaxVectors, multiply<0>, multiply<kFloatLanes>, multiply_folded<0>,
+          multiply_folded<kFloatLanes>, pool};
 }
 
 }  // namespace pila::kernels::cpu::HWY_NAMESPACE
@@ -207,6 +249,69 @@ float* pack_panel(const void* w, const void* bias, std::int64_t depth, std::int6
   }
   pack(static_cast<const float*>(w) + column, columns, depth, real, all, to + width, width);
   return to + (depth + 1) * width;
+}
+
+namespace {
+
+// Pairs of rows of w, each slice's by itself: zeros where there is no second one.
+void pack_folded(const float* w, const float* bias, std::int64_t rows, const ProductColumns& product,
+                 float* to) {
+  const std::int64_t width = product.vectors.total * product.lanes / 2;
+  const auto value = [&](std::int64_t row, std::int64_t column) {
+    return row < rows && column < product.columns ? w[row * product.columns + column] : 0.0f;
+  };
+  for (std::int64_t c = 0; c < width; ++c) {
+    *to++ = bias != nullptr && c < product.columns ? bias[c] : 0.0f;
+    *to++ = 0;
+  }
+  for (std::int64_t slice = 0; slice < product.slices; ++slice) {
+    const std::int64_t first = slice * product.depth;
+    for (std::int64_t p = 0; p < product.depth; p += 2) {
+      for (std::int64_t c = 0; c < width; ++c) {
+        *to++ = value(first + p, c);
+        *to++ = p + 1 < product.depth ? value(first + p + 1, c) : 0.0f;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+ProductColumns::ProductColumns(std::int64_t columns_of_b, std::int64_t slices_of_k,
+                               std::int64_t depth_of_slice)
+    : columns(columns_of_b),
+      slices(slices_of_k),
+      depth(depth_of_slice),
+      lanes(panel_kernels().lanes),
+      folded(2 * columns <= panel_kernels().most_vectors * lanes),
+      vectors(folded ? ceil_div(2 * columns, lanes) : ceil_div(columns, lanes),
+              panel_kernels().most_vectors) {}
+
+void ProductColumns::pack(const void* w, const void* bias, std::int64_t rows, float* to) const {
+  if (folded)
+    return pack_folded(static_cast<const float*>(w), static_cast<const float*>(bias), rows, *this, to);
+  for (std::int64_t panel = 0; panel < vectors.count; ++panel) {
+    const std::int64_t width = vectors.size(panel) * lanes;
+    to = pack_panel(w, bias, rows, columns, vectors.begin(panel) * lanes, width, to);
+    to = std::fill_n(to, (slices * depth - rows) * width, 0.0f);
+  }
+}
+
+void ProductColumns::multiply(std::int64_t panel, const float* weights, std::int64_t rows,
+                              const TileRows<float>& a, PanelOutput out, const Ahead& ahead) const {
+  const PanelKernels& kernels = panel_kernels();
+  const std::int64_t width = vectors.size(panel) * lanes;
+  const bool planes = a.row == lanes;
+  const auto kernel = folded ? (planes ? kernels.multiply_folded_planes : kernels.multiply_folded)
+                             : (planes ? kernels.multiply_planes : kernels.multiply);
+  if (!folded) {
+    const std::int64_t column = vectors.begin(panel) * lanes;
+    out.y += column;
+    if (out.residual != nullptr) out.residual += column;
+    out.columns = std::min(width, columns - column);
+  }
+  const float* from = weights + at(panel);
+  kernel(static_cast<int>(vectors.size(panel)), rows, a, {from, from + width}, out, ahead);
 }
 
 }  // namespace pila::kernels::cpu

@@ -56,6 +56,8 @@ struct PanelKernels {
   int most_vectors;  // of a panel
   Multiply multiply;
   Multiply multiply_planes;  // for rows that lie a vector apart
+  Multiply multiply_folded;  // for panels with two values of k side by side
+  Multiply multiply_folded_planes;
   Pool pool;
 };
 
@@ -65,5 +67,27 @@ const PanelKernels& panel_kernels();
 // w, which has `columns`; zeros beyond those. Returns where the next panel goes.
 float* pack_panel(const void* w, const void* bias, std::int64_t depth, std::int64_t columns,
                   std::int64_t column, std::int64_t width, float* to);
+
+// The columns of a product's b as panels, each behind its bias. So few columns that half a tile would hold
+// them are folded: one panel, with two values of k side by side.
+struct ProductColumns {
+  ProductColumns(std::int64_t columns, std::int64_t slices, std::int64_t depth);
+
+  std::int64_t at(std::int64_t panel) const { return vectors.begin(panel) * (steps() + 1) * lanes; }
+  std::int64_t size() const { return at(vectors.count); }
+
+  // w: [rows, columns]; what is missing from slices * depth rows is zero. bias may be null.
+  void pack(const void* w, const void* bias, std::int64_t rows, float* to) const;
+  // One panel's columns of out, which is given at the first column and without `columns`.
+  void multiply(std::int64_t panel, const float* weights, std::int64_t rows, const TileRows<float>& a,
+                PanelOutput out, const Ahead& ahead) const;
+
+  const std::int64_t columns, slices, depth, lanes;
+  const bool folded;
+  const Split vectors;
+
+ private:
+  std::int64_t steps() const { return slices * (folded ? ceil_div(depth, 2) : depth); }
+};
 
 }  // namespace pila::kernels::cpu

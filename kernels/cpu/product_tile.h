@@ -15,6 +15,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #include "kernels/cpu/ahead.h"
@@ -36,6 +37,7 @@ constexpr int kMaxVectors = static_cast<int>(kMaxRows.size());
 // One step of a sum: how elements of a and b are read and multiplied.
 struct FloatStep {
   using Element = float;
+  static constexpr int kDepth = 1;  // values of k
   static HWY_INLINE FloatVector broadcast(const float* a) { return hn::Set(FloatTag(), *a); }
   static HWY_INLINE FloatVector load(const float* b) { return hn::LoadU(FloatTag(), b); }
   static HWY_INLINE FloatVector add(FloatVector a, FloatVector b, FloatVector sum) {
@@ -43,8 +45,20 @@ struct FloatStep {
   }
 };
 
+// Two values of k at once, in the even and the odd lanes, whose sums are to be added in the end: for few
+// columns, which leave no vector half empty that way, and need fewer loads for each product. Reads one number
+// of a behind an odd depth.
+struct FloatPairStep : FloatStep {
+  static constexpr int kDepth = 2;
+  static HWY_INLINE FloatVector broadcast(const float* a) {
+    double pair;
+    std::memcpy(&pair, a, sizeof pair);
+    return hn::BitCast(FloatTag(), hn::Set(hn::ScalableTag<double>(), pair));
+  }
+};
+
 // Adds a * b to start(r, v), hands the sums to finish(r, v, sum), and fetches some of `ahead` on the way. b:
-// [slices * depth, vectors]. kRowStep: TileRows::row where it is known beforehand, else 0.
+// for each slice's steps, [vectors]. kRowStep: TileRows::row where it is known beforehand, else 0.
 template <class Step, int kRows, int kVectors, int kRowStep, class Start, class Finish>
 HWY_NOINLINE void product_tile(const TileRows<typename Step::Element>& a,
                                const typename Step::Element* HWY_RESTRICT b, Ahead ahead, const Start& start,
@@ -72,11 +86,12 @@ HWY_NOINLINE void product_tile(const TileRows<typename Step::Element>& a,
       return kRowStep > 0 ? first + p + r * kRowStep : rows[r] + p;
     };
     std::int64_t p = 0;
-    for (; p + kStep <= a.depth; p += kStep) {
+    for (; p + kStep * Step::kDepth <= a.depth; p += kStep * Step::kDepth) {
       ahead.fetch();
-      PILA_UNROLL for (int i = 0; i < kStep; ++i) step([&](int r) { return element(r, p + i); });
+      PILA_UNROLL for (int i = 0; i < kStep; ++i)
+          step([&](int r) { return element(r, p + i * Step::kDepth); });
     }
-    for (; p < a.depth; ++p) step([&](int r) { return element(r, p); });
+    for (; p < a.depth; p += Step::kDepth) step([&](int r) { return element(r, p); });
   }
   PILA_UNROLL for (int r = 0; r < kRows; ++r) {
     PILA_UNROLL for (int v = 0; v < kVectors; ++v) finish(r, v, sums[r][v]);
