@@ -1,7 +1,7 @@
-"""Measures MobileNetV2 in Pila against PyTorch and ONNX Runtime: one run, same inputs, same threads.
+"""Measures training steps of MobileNetV2 in Pila against PyTorch: one run, same inputs, same threads.
 
-Every program runs in a process of its own; they take turns. Ratios are peer's time over Pila's, round by
-round: above 1 Pila is faster. Of each ratio the median is given, with its 95% interval.
+Every program runs in a process of its own; they take turns. Ratios are the peer's median time over Pila's, with
+the 95% interval: above 1 Pila is faster. compare_peers.py measures inference.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import numpy
 from turns import Program, cpu_name, ratio_cell, results_stem, summary, take_turns
 
 HERE = pathlib.Path(__file__).parent
-PEERS = ["torch-channels-last", "torch-contiguous", "torch-compile", "onnxruntime"]
+PEERS = ["torch-channels-last", "torch-contiguous", "torch-compile"]
 
 
 def write_inputs(file, batch, size, generator):
@@ -30,20 +30,18 @@ def measure(task, options, peers):
     generator = numpy.random.default_rng(1)
     with tempfile.NamedTemporaryFile(suffix=".inputs") as inputs:
         write_inputs(inputs, task["batch"], options.size, generator)
-        arguments = ["--mode", task["mode"], "--width", str(task["width"]), "--batch", str(task["batch"]),
+        arguments = ["--mode", "train", "--width", str(task["width"]), "--batch", str(task["batch"]),
                      "--size", str(options.size), "--threads", str(options.threads), "--input", inputs.name]
         programs = [Program("pila", [options.pila, *arguments], options.threads)]
         for peer in peers:
-            if peer != "onnxruntime" or task["mode"] == "infer":
-                command = [sys.executable, str(HERE / "peers.py"), "--peer", peer, *arguments]
-                programs.append(Program(peer, command, options.threads))
-        ready = take_turns(programs, task["rounds"], options.pause)
+            command = [sys.executable, str(HERE / "step_torch.py"), "--peer", peer, *arguments]
+            programs.append(Program(peer, command, options.threads))
+        ready = take_turns(programs, options.rounds, options.pause)
     return dict(task, programs=summary(ready, generator))
 
 
 def title(task):
-    what = "training step" if task["mode"] == "train" else "inference"
-    return f"{what}, width {task['width']}, batch {task['batch']}"
+    return f"training step, width {task['width']}, batch {task['batch']}"
 
 
 def table(results):
@@ -64,13 +62,12 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--widths", type=float, nargs="+", default=[0.35, 1.0])
-    parser.add_argument("--rounds", type=int, default=15, help="at batch 32; four times as many at batch 1")
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--peers", nargs="+", default=PEERS, choices=PEERS)
     parser.add_argument("--pause", type=float, default=0.05, help="seconds between two runs")
     options = parser.parse_args()
 
-    tasks = [dict(mode=mode, width=width, batch=batch, rounds=options.rounds * (4 if batch == 1 else 1))
-             for mode, batch in (("infer", 1), ("infer", 32), ("train", 32)) for width in options.widths]
+    tasks = [dict(width=width, batch=32) for width in options.widths]
     results = []
     for task in tasks:
         print(title(task), file=sys.stderr)
@@ -79,16 +76,14 @@ def main():
             loss = " to ".join(f"{value:.3f}" for value in dict.fromkeys(program["loss"]))
             print(f"  {name:20} {program['milliseconds']['median']:8.1f} ms, fastest {program['fastest']:.1f}; "
                   f"{program['ratio']['median']:.2f} of Pila's; loss {loss}", file=sys.stderr)
-    import onnxruntime
     import torch
 
     about = {"cpu": cpu_name(), "threads": options.threads, "size": options.size,
-             "torch": torch.__version__, "onnxruntime": onnxruntime.__version__}
-    text = (f"{about['cpu']}, {options.threads} threads, float32, PyTorch {torch.__version__}, ONNX Runtime "
-            f"{onnxruntime.__version__}.\nRatio: the peer's time over Pila's in the same round, median (95% "
-            f"interval); above 1 Pila is faster.\n\n{table(results)}\n")
+             "torch": torch.__version__}
+    text = (f"{about['cpu']}, {options.threads} threads, float32, PyTorch {torch.__version__}.\nRatio: the peer's "
+            f"median time over Pila's (95% interval); above 1 Pila is faster.\n\n{table(results)}\n")
     options.results.mkdir(parents=True, exist_ok=True)
-    stem = results_stem()
+    stem = results_stem() + "_steps"
     (options.results / f"{stem}.json").write_text(json.dumps(dict(about, results=results), indent=1) + "\n")
     (options.results / f"{stem}.md").write_text(text)
     print(text)

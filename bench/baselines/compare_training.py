@@ -1,8 +1,8 @@
 """Measures training from image files in Pila against PyTorch and Keras: one run, same files, same cores.
 
 Each program decodes the files, augments (flips, rotation, contrast, brightness) and trains MobileNetV2 with
-AdamW; they take turns. Rates are images a second; ratios are Pila's rate over the peer's, round by round:
-above 1 Pila is faster. Of each the median is given, with the ratio's 95% interval.
+AdamW; they take turns. Rates are images a second; ratios are Pila's median rate over the peer's, with the 95%
+interval: above 1 Pila is faster.
 """
 
 import argparse
@@ -128,7 +128,7 @@ def main():
     drawn = f"JPEG files of {options.drawn_size} pixels" if not options.data else f"files of {options.data}"
     text = (f"{about['cpu']}, {options.threads} threads, float32, PyTorch {about['torch']}, Keras "
             f"{about['keras']} on TensorFlow {about['tensorflow']}; {drawn}.\nRatio: Pila's rate over the peer's "
-            f"in the same round, median (95% interval); above 1 Pila is faster.\n\n{table(results, options)}\n")
+            f"(medians, 95% interval); above 1 Pila is faster.\n\n{table(results, options)}\n")
     options.results.mkdir(parents=True, exist_ok=True)
     stem = results_stem() + "_training"
     (options.results / f"{stem}.json").write_text(json.dumps(dict(about, results=results), indent=1) + "\n")
