@@ -13,6 +13,12 @@ namespace {
 
 constexpr const char* kPrepareWeights = "prepare-weights";
 
+constexpr std::size_t kAlignment = 64;
+
+std::size_t round_up(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+TensorSpec bytes_spec(std::size_t count) { return {{static_cast<std::int64_t>(count)}, DType::u8}; }
+
 bool contains(const std::vector<std::string>& names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();
 }
@@ -136,15 +142,24 @@ Plan::BoundCalls Plan::bind(const Tensor& memory, std::vector<std::size_t>* node
 }
 
 void Plan::prepare(bool weights) {
-  const Tensor memory = Tensor::empty(ctx_, {{static_cast<std::int64_t>(layout_.bytes)}, DType::u8});
+  const Tensor memory = Tensor::empty(ctx_, bytes_spec(layout_.bytes));
   std::vector<std::size_t> nodes;
   const BoundCalls bound = bind(memory, &nodes);
+  // One block for all: large enough for a device to give it large pages.
+  std::vector<std::size_t> sizes(bound.size());
+  std::size_t total = 0;
   for (std::size_t i = 0; i < bound.size(); ++i) {
+    if (weights && weights_are_constant(graph_, graph_.nodes()[nodes[i]])) {
+      sizes[i] = round_up(bound[i]->prepared_size(ctx_.stream()));
+    }
+    total += sizes[i];
+  }
+  prepared_ = Tensor::empty(ctx_, bytes_spec(total));
+  for (std::size_t i = 0, offset = 0; i < bound.size(); offset += sizes[i++]) {
     const KernelCall& kernel = *bound[i];
     Call call{nodes[i], kernel.kernel(), {}};
-    const std::size_t bytes = kernel.prepared_size(ctx_.stream());
-    if (weights && bytes > 0 && weights_are_constant(graph_, graph_.nodes()[nodes[i]])) {
-      call.prepared = Tensor::empty(ctx_, {{static_cast<std::int64_t>(bytes)}, DType::u8});
+    if (sizes[i] > 0) {
+      call.prepared = prepared_.within(offset, bytes_spec(sizes[i]));
       const kernels::Status status = kernel.prepare(call.prepared.data(), {.stream = &ctx_.stream()});
       if (status != nullptr) throw_kernel_failed("plan", kernel.kernel(), status);
     }
@@ -169,18 +184,14 @@ void Plan::drop_prepared_constants() {
   for (ValueId id = 0; id < read.size(); ++id) {
     if (drops(id)) largest = std::max(largest, graph_.value(id).spec.bytes());
   }
-  dropped_ = Tensor::empty(ctx_, {{static_cast<std::int64_t>(largest)}, DType::u8});
+  dropped_ = Tensor::empty(ctx_, bytes_spec(largest));
   for (ValueId id = 0; id < read.size(); ++id) {
     if (drops(id)) graph_.set_constant(id, dropped_.within(0, graph_.value(id).spec));
   }
   ctx_.device()->allocator().empty_cache();
 }
 
-std::size_t Plan::prepared_bytes() const {
-  std::size_t bytes = 0;
-  for (const Call& call : calls_) bytes += call.prepared ? call.prepared.bytes() : 0;
-  return bytes;
-}
+std::size_t Plan::prepared_bytes() const { return prepared_.bytes(); }
 
 std::size_t Plan::session_bytes() const { return layout_.bytes + workspace_bytes_; }
 
@@ -214,11 +225,8 @@ std::string Plan::explain() const {
 
 Session::Session(std::shared_ptr<const Plan> plan) : plan_(std::move(plan)) {
   const Context& ctx = plan_->ctx_;
-  const auto bytes = [](std::size_t count) {
-    return TensorSpec{{static_cast<std::int64_t>(count)}, DType::u8};
-  };
-  memory_ = Tensor::empty(ctx, bytes(plan_->layout_.bytes));
-  workspace_ = Tensor::empty(ctx, bytes(plan_->workspace_bytes_));
+  memory_ = Tensor::empty(ctx, bytes_spec(plan_->layout_.bytes));
+  workspace_ = Tensor::empty(ctx, bytes_spec(plan_->workspace_bytes_));
   calls_ = plan_->bind(memory_);
   for (const ValueId id : plan_->graph_.inputs()) inputs_.push_back(plan_->tensor_of(id, memory_));
   for (const ValueId id : plan_->graph_.outputs()) outputs_.push_back(plan_->tensor_of(id, memory_));

@@ -44,7 +44,7 @@ class Plan {
   struct Call {
     std::size_t node = 0;
     std::string kernel;
-    Tensor prepared;  // undefined where the kernel has nothing to prepare, or may not
+    Tensor prepared;  // a part of the plan's; undefined where there is nothing to prepare
   };
   using BoundCalls = std::vector<std::unique_ptr<const KernelCall>>;
 
@@ -65,6 +65,7 @@ class Plan {
   MemoryLayout layout_;         // by value
   std::vector<Call> calls_;
   std::size_t workspace_bytes_ = 0;
+  Tensor prepared_;
   Tensor dropped_;  // where arguments that no kernel reads any more point to
 };
 
