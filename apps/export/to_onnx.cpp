@@ -73,8 +73,13 @@ class Translator {
 
  private:
   [[noreturn]] static void refuse(const Node& node, const std::string& why) {
-    throw UsageError("[onnx] " + node.name + ": expected an operation that ONNX export knows, got '" +
+    throw UsageError("[onnx] " + label(node) + ": expected an operation that ONNX export knows, got '" +
                      std::string(node.op->name()) + "'" + why);
+  }
+
+  // What stands in no layer is called as its operation.
+  static std::string label(const Node& node) {
+    return node.name.empty() ? std::string(node.op->name()) : node.name;
   }
 
   const Shape& shape_of(ValueId id) const { return graph_.value(id).spec.shape; }
@@ -87,7 +92,7 @@ class Translator {
 
   std::string vector(const Node& node, std::size_t input, const std::string& name) {
     const auto values = constant(node, input);
-    return onnx_.add_constant(node.name + "/" + name, Extents{static_cast<std::int64_t>(values.size())},
+    return onnx_.add_constant(label(node) + "/" + name, Extents{static_cast<std::int64_t>(values.size())},
                               values);
   }
 
@@ -99,18 +104,18 @@ class Translator {
     const Shape& shape = shape_of(id);
     if (shape.rank() != 4) {
       const auto extents = shape.extents();
-      return onnx_.add_constant(node.name + "/constant", extents, values);
+      return onnx_.add_constant(label(node) + "/constant", extents, values);
     }
     const Transposed images = transpose(shape, values, kNhwcToNchw);
-    return onnx_.add_constant(node.name + "/constant", images.extents, images.values);
+    return onnx_.add_constant(label(node) + "/constant", images.extents, images.values);
   }
 
   std::string number(const Node& node, const std::string& name, double value) {
-    return onnx_.add_constant(node.name + "/" + name, Extents{}, std::array{static_cast<float>(value)});
+    return onnx_.add_constant(label(node) + "/" + name, Extents{}, std::array{static_cast<float>(value)});
   }
 
   std::string activate(const Node& node, const std::string& x, Activation kind) {
-    const std::string name = node.name + "/activation";
+    const std::string name = label(node) + "/activation";
     switch (kind) {
       case Activation::none:
         return x;
@@ -121,7 +126,7 @@ class Translator {
       case Activation::sigmoid:
         return onnx_.add_node("Sigmoid", {x}, name);
       case Activation::silu:
-        return onnx_.add_node("Mul", {x, onnx_.add_node("Sigmoid", {x}, node.name + "/sigmoid")}, name);
+        return onnx_.add_node("Mul", {x, onnx_.add_node("Sigmoid", {x}, label(node) + "/sigmoid")}, name);
     }
     refuse(node, " with an unknown activation");
   }
@@ -150,15 +155,15 @@ class Translator {
     // A depthwise kernel, HWCM, is a grouped one with one input channel.
     const Shape hwio{window.kernel_h, window.kernel_w, conv.shape.in_c / groups, conv.shape.out_c};
     const Transposed kernel = transpose(hwio, constant(node, 1), kHwioToOihw);
-    std::vector<std::string> inputs{operand(node, 0),
-                                    onnx_.add_constant(node.name + "/kernel", kernel.extents, kernel.values)};
+    std::vector<std::string> inputs{
+        operand(node, 0), onnx_.add_constant(label(node) + "/kernel", kernel.extents, kernel.values)};
     if (conv.bias) inputs.push_back(vector(node, 2, "bias"));
     auto attributes = window_attributes(conv.shape);
     attributes.emplace_back("group", groups);
     const std::string y =
-        activate(node, onnx_.add_node("Conv", inputs, node.name, attributes), conv.activation);
+        activate(node, onnx_.add_node("Conv", inputs, label(node), attributes), conv.activation);
     if (!conv.residual) return y;
-    return onnx_.add_node("Add", {y, operand(node, conv.bias ? 3 : 2)}, node.name + "/residual");
+    return onnx_.add_node("Add", {y, operand(node, conv.bias ? 3 : 2)}, label(node) + "/residual");
   }
 
   std::string translate(const Node& node, const ops::MatmulAttributes& matmul) {
@@ -176,10 +181,10 @@ class Translator {
       attributes = {{"transA", std::int64_t{matmul.transpose_a}},
                     {"transB", std::int64_t{matmul.transpose_b}}};
     }
-    const std::string product = onnx_.add_node(images ? "Conv" : "Gemm", inputs, node.name, attributes);
+    const std::string product = onnx_.add_node(images ? "Conv" : "Gemm", inputs, label(node), attributes);
     const std::string y = activate(node, product, matmul.activation);
     if (!matmul.residual) return y;
-    return onnx_.add_node("Add", {y, operand(node, matmul.bias ? 3 : 2)}, node.name + "/residual");
+    return onnx_.add_node("Add", {y, operand(node, matmul.bias ? 3 : 2)}, label(node) + "/residual");
   }
 
   // The matrix of a product with the channels of images, as the kernel of a 1 x 1 convolution.
@@ -187,14 +192,14 @@ class Translator {
     const Shape& b = shape_of(node.inputs.at(1));
     const Shape hwio{1, 1, b.elements() / b[-1], b[-1]};
     const Transposed kernel = transpose(hwio, constant(node, 1), kHwioToOihw);
-    return onnx_.add_constant(node.name + "/kernel", kernel.extents, kernel.values);
+    return onnx_.add_constant(label(node) + "/kernel", kernel.extents, kernel.values);
   }
 
   std::string translate(const Node& node, const ops::BatchNormAttributes& norm) {
     const std::string x = operand(node, 0);
     const std::string gamma = vector(node, 1, "gamma"), beta = vector(node, 2, "beta");
     const std::string mean = vector(node, 3, "mean"), variance = vector(node, 4, "variance");
-    const std::string y = onnx_.add_node("BatchNormalization", {x, gamma, beta, mean, variance}, node.name,
+    const std::string y = onnx_.add_node("BatchNormalization", {x, gamma, beta, mean, variance}, label(node),
                                          {{"epsilon", static_cast<float>(norm.epsilon)}});
     return activate(node, y, norm.activation);
   }
@@ -215,30 +220,30 @@ class Translator {
     const std::vector<std::string> inputs{operand(node, 0), operand(node, 1)};
     switch (binary.kind) {
       case kernels::BinaryKind::add:
-        return onnx_.add_node("Add", inputs, node.name + "/add");
+        return onnx_.add_node("Add", inputs, label(node) + "/add");
       case kernels::BinaryKind::subtract:
-        return onnx_.add_node("Sub", inputs, node.name + "/subtract");
+        return onnx_.add_node("Sub", inputs, label(node) + "/subtract");
       case kernels::BinaryKind::multiply:
-        return onnx_.add_node("Mul", inputs, node.name + "/multiply");
+        return onnx_.add_node("Mul", inputs, label(node) + "/multiply");
     }
     refuse(node, " of an unknown kind");
   }
 
   std::string translate(const Node& node, const ops::AffineAttributes& affine) {
     const std::string scaled = onnx_.add_node(
-        "Mul", {operand(node, 0), number(node, "factor", affine.factor)}, node.name + "/scale");
-    return onnx_.add_node("Add", {scaled, number(node, "offset", affine.offset)}, node.name + "/shift");
+        "Mul", {operand(node, 0), number(node, "factor", affine.factor)}, label(node) + "/scale");
+    return onnx_.add_node("Add", {scaled, number(node, "offset", affine.offset)}, label(node) + "/shift");
   }
 
   std::string translate(const Node& node, const ops::ZeroPadAttributes& pad) {
     const kernels::Borders& borders = pad.borders;
     const std::string pads = onnx_.add_constant(
-        node.name + "/pads", Extents{0, 0, borders.top, borders.left, 0, 0, borders.bottom, borders.right});
-    return onnx_.add_node("Pad", {operand(node, 0), pads}, node.name + "/pad");
+        label(node) + "/pads", Extents{0, 0, borders.top, borders.left, 0, 0, borders.bottom, borders.right});
+    return onnx_.add_node("Pad", {operand(node, 0), pads}, label(node) + "/pad");
   }
 
   std::string translate(const Node& node, const ops::MaxPoolAttributes& pool) {
-    return onnx_.add_node("MaxPool", {operand(node, 0)}, node.name + "/max_pool",
+    return onnx_.add_node("MaxPool", {operand(node, 0)}, label(node) + "/max_pool",
                           window_attributes(pool.shape));
   }
 
@@ -247,26 +252,27 @@ class Translator {
     const bool pools = reduce.kind == kernels::ReduceKind::mean && from.rank() == 4 &&
                        reduce.outer == from[0] && reduce.inner == from[3] && reduce.to.rank() == 2;
     if (!pools) refuse(node, " of " + from.to_string() + " to " + reduce.to.to_string());
-    const std::string pooled = onnx_.add_node("GlobalAveragePool", {operand(node, 0)}, node.name + "/pool");
-    return onnx_.add_node("Flatten", {pooled}, node.name + "/flatten", {{"axis", std::int64_t{1}}});
+    const std::string pooled = onnx_.add_node("GlobalAveragePool", {operand(node, 0)}, label(node) + "/pool");
+    return onnx_.add_node("Flatten", {pooled}, label(node) + "/flatten", {{"axis", std::int64_t{1}}});
   }
 
   std::string translate(const Node& node, const ops::ReshapeAttributes& reshape) {
     const Shape &from = shape_of(node.inputs.at(0)), &to = reshape.to;
     if (from.rank() == 4 && from[1] == 1 && from[2] == 1 && to == Shape{from[0], from[3]}) {
-      return onnx_.add_node("Flatten", {operand(node, 0)}, node.name + "/flatten",
+      return onnx_.add_node("Flatten", {operand(node, 0)}, label(node) + "/flatten",
                             {{"axis", std::int64_t{1}}});
     }
     if (from.rank() == 2 && to == Shape{from[0], 1, 1, from[1]}) {
-      const std::string extents = onnx_.add_constant(node.name + "/shape", Extents{0, from[1], 1, 1});
-      return onnx_.add_node("Reshape", {operand(node, 0), extents}, node.name + "/reshape");
+      const std::string extents = onnx_.add_constant(label(node) + "/shape", Extents{0, from[1], 1, 1});
+      return onnx_.add_node("Reshape", {operand(node, 0), extents}, label(node) + "/reshape");
     }
     refuse(node, " of " + from.to_string() + " to " + to.to_string());
   }
 
   std::string translate(const Node& node, const ops::SoftmaxAttributes&) {
     if (shape_of(node.inputs.at(0)).rank() != 2) refuse(node, " of more than two axes");
-    return onnx_.add_node("Softmax", {operand(node, 0)}, node.name + "/softmax", {{"axis", std::int64_t{1}}});
+    return onnx_.add_node("Softmax", {operand(node, 0)}, label(node) + "/softmax",
+                          {{"axis", std::int64_t{1}}});
   }
 
   // All other kinds: what passes make, and what has no attributes.
