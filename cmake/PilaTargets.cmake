@@ -47,6 +47,11 @@ function(pila_library name)
   target_link_libraries(${name} PUBLIC ${ARG_PUBLIC} PRIVATE pila_options ${ARG_PRIVATE})
 endfunction()
 
+# For code that nobody waits for while it runs: it compiles in little more than half the time.
+function(pila_compile_quickly name)
+  target_compile_options(${name} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:-O1>")
+endfunction()
+
 # pila_program(NAME SOURCES ... LIBS ...)
 function(pila_program name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})

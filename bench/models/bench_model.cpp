@@ -23,6 +23,8 @@
 namespace pila::bench {
 namespace {
 
+constexpr std::int64_t kClasses = 1000;  // of the ImageNet head
+
 struct Options {
   std::string mode, input, weights, output;
   double width = 1;
@@ -53,6 +55,11 @@ Inputs read_inputs(const Context& ctx, const Options& options) {
             static_cast<std::streamsize>(labels.size() * sizeof(std::int32_t)));
   if (!file)
     throw FileError(options.input + ": images and labels of the batch are expected, and it is too short");
+  for (const std::int32_t label : labels) {
+    if (label < 0 || label >= kClasses)
+      throw FileError(options.input + ": labels below " + std::to_string(kClasses) + " are expected, got " +
+                      std::to_string(label));
+  }
   return {Tensor::from(ctx, {options.batch, options.size, options.size, 3}, images),
           Tensor::from(ctx, {options.batch}, labels)};
 }
@@ -87,7 +94,7 @@ class Network {
     ModelSpec spec;
     spec.width = options.width;
     spec.input_height = spec.input_width = options.size;
-    spec.head = imagenet_head();
+    spec.head = imagenet_head(kClasses);
     return spec;
   }
 

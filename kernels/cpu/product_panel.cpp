@@ -89,27 +89,19 @@ void multiply_rows(std::int64_t rows, const TileRows<float>& a, const TilePanel<
     for_tiles<kVectors>(rows, [&](auto height, std::int64_t first) {
       constexpr int kRows = height;
       float* const y = out.y + first * out.row;
-      const auto step = [&](const auto& start, const auto& finish) {
-        product_tile<FloatStep, kRows, kVectors, kRowStep>(blocks.rows(block, first), b,
-                                                           wanted.share(first, kRows, rows), start, finish);
-      };
-      const auto keep = [&](int r, int v, FloatVector sum) {
-        columns.store(sum, y + r * out.row + v * kLanes, v);
+      const auto start = [&](int r, int v) {
+        return block > 0 ? columns.load(y + r * out.row + v * kLanes, v) : bias(r, v);
       };
       const auto finish = [&](int r, int v, FloatVector sum) {
         const std::ptrdiff_t at = r * out.row + v * kLanes;
-        if (clamps) sum = clamp(low, high, sum);
-        if (out.residual != nullptr && !bounds.smooth) {
+        if (last && clamps) sum = clamp(low, high, sum);
+        if (last && out.residual != nullptr && !bounds.smooth) {
           sum = hn::Add(sum, columns.load(out.residual + first * out.row + at, v));
         }
         columns.store(sum, y + at, v);
       };
-      const auto resume = [&](int r, int v) { return columns.load(y + r * out.row + v * kLanes, v); };
-      if (block > 0) {
-        last ? step(resume, finish) : step(resume, keep);
-      } else {
-        last ? step(bias, finish) : step(bias, keep);
-      }
+      product_tile<FloatStep, kRows, kVectors, kRowStep>(blocks.rows(block, first), b,
+                                                         wanted.share(first, kRows, rows), start, finish);
     });
   }
   if (bounds.smooth) finish_smoothly(out, rows);
@@ -184,16 +176,10 @@ void pool_rows(std::int64_t rows, const TileRows<float>& a, const TilePanel<floa
       for_tiles<kVectors>(size, [&](auto height, std::int64_t first) {
         constexpr int kRows = height;
         float* const at = sums + first * kWidth;
-        const auto step = [&](const auto& start) {
-          product_tile<FloatStep, kRows, kVectors, 0>(
-              blocks.rows(block, group + first), b, wanted.share(first, kRows, size), start,
-              [&](int r, int v, FloatVector sum) { hn::StoreU(sum, d, at + r * kWidth + v * kLanes); });
-        };
-        if (block > 0) {
-          step([&](int r, int v) { return hn::LoadU(d, at + r * kWidth + v * kLanes); });
-        } else {
-          step(bias);
-        }
+        product_tile<FloatStep, kRows, kVectors, 0>(
+            blocks.rows(block, group + first), b, wanted.share(first, kRows, size),
+            [&](int r, int v) { return block > 0 ? hn::LoadU(d, at + r * kWidth + v * kLanes) : bias(r, v); },
+            [&](int r, int v, FloatVector sum) { hn::StoreU(sum, d, at + r * kWidth + v * kLanes); });
       });
     }
     for (std::int64_t r = 0; r < size; ++r) {
