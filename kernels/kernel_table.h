@@ -116,6 +116,7 @@ class Entry {
 
 struct KernelTable {
   const char* device = "";
+  const char* lacks_bf16 = nullptr;  // what the processor would need for products of bf16; null: nothing
 #define PILA_DECLARE_ENTRY(Args, entry) Entry<Args> entry;
   PILA_KERNEL_ENTRIES(PILA_DECLARE_ENTRY)
 #undef PILA_DECLARE_ENTRY

@@ -15,10 +15,12 @@ struct Pointwise {
 
 // y = project(depthwise(expand(x))) + residual. Without `expand` the depthwise convolution reads x itself,
 // without `project` it writes y (and then there is no residual); one of the two is there. Taps of the
-// depthwise window outside the image read as zero. Weights: all that are named w or bias.
+// depthwise window outside the image read as zero. `compute` is that of the two products (see matmul.h); the
+// depthwise convolution, which has few multiplications, stays `type`. Weights: all that are named w or bias.
 // MobileNetV2, arXiv 1801.04381, figure 4d.
 struct InvertedResidual {
   DType type = DType::f32;
+  DType compute = DType::f32;
   std::int64_t in_c = 0, out_c = 0;   // channels of x and y
   ConvShape depthwise;                // in_c = out_c: the wide tensor's channels
   const void* x = nullptr;            // [batch, in_h, in_w, in_c]

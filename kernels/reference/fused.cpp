@@ -56,8 +56,9 @@ void pooled_matmul(const PooledMatmul& args) {
       for (std::int64_t row = 0; row < args.rows; ++row) {
         double sums[kTile] = {};
         for (std::int64_t p = 0; p < args.k; ++p) {
-          const double value = a[row * args.k + p];
-          for (std::int64_t j = 0; j < size; ++j) sums[j] += value * b[p * args.n + begin + j];
+          const double value = factor(args.compute, a[row * args.k + p]);
+          const T* from = b + p * args.n + begin;
+          for (std::int64_t j = 0; j < size; ++j) sums[j] += value * factor(args.compute, from[j]);
         }
         for (std::int64_t j = 0; j < size; ++j) means[j] += finish<T>(epilogue, sums[j], begin + j, 0);
       }
@@ -84,10 +85,11 @@ std::size_t inverted_residual_workspace(const InvertedResidual& args, const Stre
   return static_cast<std::size_t>(wide_inputs(args) + wide_outputs(args)) * size_of(args.type);
 }
 
-Matmul pointwise(DType type, std::int64_t pixels, std::int64_t in_c, std::int64_t out_c, const void* x,
-                 const Pointwise& step, const void* residual, void* y) {
+Matmul pointwise(const InvertedResidual& args, std::int64_t pixels, std::int64_t in_c, std::int64_t out_c,
+                 const void* x, const Pointwise& step, const void* residual, void* y) {
   Matmul product;
-  product.type = type;
+  product.type = args.type;
+  product.compute = args.compute;
   product.m = pixels;
   product.n = out_c;
   product.k = in_c;
@@ -105,7 +107,7 @@ Status inverted_residual(const InvertedResidual& args, const Launch& launch) {
   const void* x = args.x;
   if (args.expand.w != nullptr) {
     const Matmul expand =
-        pointwise(args.type, s.batch * s.in_h * s.in_w, args.in_c, s.in_c, x, args.expand, nullptr, expanded);
+        pointwise(args, s.batch * s.in_h * s.in_w, args.in_c, s.in_c, x, args.expand, nullptr, expanded);
     if (const Status status = run_step(table().matmul, expand)) return status;
     x = expanded;
   }
@@ -114,17 +116,19 @@ Status inverted_residual(const InvertedResidual& args, const Launch& launch) {
   const DepthwiseForward depthwise{args.type, s, x, args.depthwise_w, y, epilogue};
   if (const Status status = run_step(table().depthwise_forward, depthwise)) return status;
   if (args.project.w == nullptr) return nullptr;
-  return run_step(table().matmul, pointwise(args.type, s.batch * s.out_h * s.out_w, s.out_c, args.out_c,
-                                            filtered, args.project, args.residual, args.y));
+  return run_step(table().matmul, pointwise(args, s.batch * s.out_h * s.out_w, s.out_c, args.out_c, filtered,
+                                            args.project, args.residual, args.y));
 }
 
-bool supports_inverted_residual(const InvertedResidual& args) { return is_float(args.type); }
+bool supports_inverted_residual(const InvertedResidual& args) {
+  return is_float(args.type) && can_round(args.type, args.compute);
+}
 
 }  // namespace
 
 void add_fused_kernels(KernelTable& table) {
   table.image_conv_forward.add({"reference", supports_image_conv, image_conv_workspace, image_conv_forward});
-  table.pooled_matmul.add(float_kernel<PooledMatmul, pooled_matmul<float>, pooled_matmul<double>>());
+  table.pooled_matmul.add(product_kernel<PooledMatmul, pooled_matmul<float>, pooled_matmul<double>>());
   table.inverted_residual.add(
       {"reference", supports_inverted_residual, inverted_residual_workspace, inverted_residual});
 }

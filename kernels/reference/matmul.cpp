@@ -23,9 +23,9 @@ void matmul(const Matmul& args) {
       double b_values[kTile];
       for (std::int64_t p = 0; p < args.k; ++p) {
         const T* from = b + p * b_row + left * b_column;
-        for (std::int64_t j = 0; j < width; ++j) b_values[j] = from[j * b_column];
+        for (std::int64_t j = 0; j < width; ++j) b_values[j] = factor(args.compute, from[j * b_column]);
         for (std::int64_t i = 0; i < height; ++i) {
-          const double value = a[(top + i) * a_row + p * a_column];
+          const double value = factor(args.compute, a[(top + i) * a_row + p * a_column]);
           for (std::int64_t j = 0; j < width; ++j) sums[i][j] += value * b_values[j];
         }
       }
@@ -42,7 +42,7 @@ void matmul(const Matmul& args) {
 }  // namespace
 
 void add_matmul_kernels(KernelTable& table) {
-  table.matmul.add(float_kernel<Matmul, matmul<float>, matmul<double>>());
+  table.matmul.add(product_kernel<Matmul, matmul<float>, matmul<double>>());
 }
 
 }  // namespace pila::kernels::reference

@@ -80,6 +80,24 @@ TEST(ReferenceMatmul, EpilogueAddsBiasActivatesThenAddsTheResidual) {
   EXPECT_EQ(c.values(), (std::vector<double>{6, 2.25, 6, 4.25}));
 }
 
+TEST(ReferenceMatmul, RoundsBothFactorsToBFloat16) {
+  const std::vector<float> a{0x1.01p0f, 0x1.03p0f}, b{0x1.018p0f, 1};
+  const float bias = 0x1.0001p0f;
+  GuardedBuffer<float> c(1);
+  Matmul args;
+  args.compute = DType::bf16;
+  args.m = args.n = 1;
+  args.k = 2;
+  args.a = a.data();
+  args.b = b.data();
+  args.c = c.data();
+  args.epilogue.bias = &bias;
+  run_entry(reference::table(), args);
+  EXPECT_EQ(c.values(), std::vector<float>{1.0f * 0x1.02p0f + 0x1.04p0f + bias}) << "ties go to even";
+  args.type = DType::f64;
+  EXPECT_EQ(reference::table().matmul.select(args), nullptr);
+}
+
 TEST(ReferenceMatmul, SumOfNoProductsIsTheEpilogueOfZero) {
   const std::vector<float> bias{3, -1};
   GuardedBuffer<float> c(2);
