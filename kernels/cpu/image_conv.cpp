@@ -70,7 +70,7 @@ struct ImageConv {
   }
 
   void pack(const ImageConvForward& args, float* to) const {
-    product.pack(args.w, args.epilogue.bias, product.slices * product.depth, to);
+    product.pack<float>(args.w, args.epilogue.bias, product.slices * product.depth, to);
   }
 
   const ProductColumns product;

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 #include "kernels/cpu/bounds.h"
 #include "kernels/cpu/depthwise_rows.h"
@@ -23,14 +24,35 @@ struct BlockJob {
   const InvertedResidual& args;
   const InvertedResidualPlan& plan;
   const float* weights;  // prepared
+
+  // The rows of the wide tensor under output rows [row, last), of which those before `made` are made.
+  std::int64_t top(std::int64_t row, std::int64_t made) const {
+    return std::max(made, row * plan.stride - args.depthwise.window.pad_top);
+  }
+  std::int64_t bottom(std::int64_t last) const {
+    return std::min((last - 1) * plan.stride - args.depthwise.window.pad_top + plan.kernel,
+                    args.depthwise.in_h);
+  }
 };
 
-// Scratch memory of one worker, and the filtered rows, which workers may share.
+// Scratch memory of one worker; the last two workers may share.
 struct BlockScratch {
   float* ring;
   float* zeros;
-  float* filtered;
+  float* filtered_rows;
+  BFloat16Pair* rounded;  // rows of x
+  float* filtered;        // or pairs
 };
+
+// Rows of one image of x, from number `first` on, as what reads them likes them: pairs for products of pairs.
+struct InputRows {
+  const void* data;
+  std::int64_t first;
+};
+
+using FilterChunk = std::int64_t (*)(const BlockJob& job, const BlockScratch& scratch, const InputRows& x,
+                                     std::int64_t chunk, std::int64_t begin, std::int64_t end,
+                                     std::int64_t made, const Ahead& ahead);
 
 }  // namespace pila::kernels::cpu
 #endif
@@ -88,12 +110,12 @@ class RingCursor {
 };
 
 // Expands rows [begin, end) of x, given at `begin`, to kVectors planes of the ring.
-template <int kVectors>
-void expand_rows(const BlockJob& job, const float* x, const float* weights, float* ring, std::int64_t begin,
-                 std::int64_t end, const Ahead& ahead) {
-  const std::int64_t depth = job.args.in_c, plane = job.plan.ring_rows * job.plan.row_size();
+template <class Step, int kVectors>
+void expand_rows(const BlockJob& job, const typename Step::Element* x, const float* weights, float* ring,
+                 std::int64_t begin, std::int64_t end, const Ahead& ahead) {
+  const std::int64_t depth = job.plan.expand_depth, plane = job.plan.ring_rows * job.plan.row_size();
   const StartFromBias<kVectors> start(weights);
-  const float* panel = weights + kVectors * kLanes;
+  const auto* panel = reinterpret_cast<const typename Step::Element*>(weights + kVectors * kLanes);
   const Bounds bounds(job.args.expand.activation);
   const auto low = hn::Set(FloatTag(), bounds.low), high = hn::Set(FloatTag(), bounds.high);
   RingCursor cursor(job, ring, begin);
@@ -102,11 +124,11 @@ void expand_rows(const BlockJob& job, const float* x, const float* weights, floa
     constexpr int kRows = height;
     float* to[kRows];
     for (int r = 0; r < kRows; ++r) to[r] = cursor.next();
-    product_tile<FloatStep, kRows, kVectors, 0>(
-        {x + pixel * depth, depth, 0, 1, depth}, panel, ahead.share(pixel, kRows, pixels), start,
-        [&](int r, int v, FloatVector sum) {
-          hn::StoreU(clamp(low, high, sum), FloatTag(), to[r] + v * plane);
-        });
+    product_tile<Step, kRows, kVectors, 0>({x + pixel * depth, depth, 0, 1, depth}, panel,
+                                           ahead.share(pixel, kRows, pixels), start,
+                                           [&](int r, int v, FloatVector sum) {
+                                             hn::StoreU(clamp(low, high, sum), FloatTag(), to[r] + v * plane);
+                                           });
   });
 }
 
@@ -128,17 +150,19 @@ void copy_rows(const BlockJob& job, const float* x, std::int64_t channel, std::i
 }
 
 // Makes rows [begin, end) of a chunk of the wide tensor of one image.
-void make_rows(const BlockJob& job, std::int64_t image, std::int64_t chunk, float* ring, std::int64_t begin,
+template <class Step>
+void make_rows(const BlockJob& job, const InputRows& x, std::int64_t chunk, float* ring, std::int64_t begin,
                std::int64_t end, const Ahead& ahead) {
   const ConvShape& s = job.args.depthwise;
   const InvertedResidualPlan& plan = job.plan;
-  const float* x = static_cast<const float*>(job.args.x) + (image * s.in_h + begin) * s.in_w * job.args.in_c;
-  const std::int64_t planes = plan.chunks.size(chunk);
+  const std::int64_t planes = plan.chunks.size(chunk), pixel = (begin - x.first) * s.in_w;
   if (job.args.expand.w == nullptr) {
-    return copy_rows(job, x, plan.chunks.begin(chunk) * kLanes, planes, ring, begin, end);
+    return copy_rows(job, static_cast<const float*>(x.data) + pixel * job.args.in_c,
+                     plan.chunks.begin(chunk) * kLanes, planes, ring, begin, end);
   }
+  const auto* from = static_cast<const typename Step::Element*>(x.data) + pixel * plan.expand_depth;
   with_constant<kMaxVectors>(static_cast<int>(planes), [&](auto vectors) {
-    expand_rows<vectors>(job, x, job.weights + plan.chunk_at(chunk), ring, begin, end, ahead);
+    expand_rows<Step, vectors>(job, from, job.weights + plan.chunk_at(chunk), ring, begin, end, ahead);
   });
   if (!Bounds(job.args.expand.activation).smooth) return;
   for (std::int64_t v = 0; v < planes; ++v) {
@@ -151,7 +175,7 @@ void make_rows(const BlockJob& job, std::int64_t image, std::int64_t chunk, floa
 }
 
 // Output rows [begin, end) of a chunk, to planes whose first row is `begin`.
-void filter_rows(const BlockJob& job, std::int64_t chunk, const float* ring, const float* zeros,
+void filter_rows(const BlockJob& job, const BlockScratch& scratch, std::int64_t chunk, const float* ring,
                  float* filtered, std::int64_t begin, std::int64_t end) {
   const ConvShape& s = job.args.depthwise;
   const InvertedResidualPlan& plan = job.plan;
@@ -168,19 +192,23 @@ void filter_rows(const BlockJob& job, std::int64_t chunk, const float* ring, con
   const int kernel = static_cast<int>(plan.kernel), stride = static_cast<int>(plan.stride);
   for (std::int64_t v = 0; v < plan.chunks.size(chunk); ++v) {
     const float* plane = ring + v * plan.ring_rows * plan.row_size();
-    work.y = filtered + v * plan.filtered_plane(s.out_w);
-    float* const first = work.y;
+    float* to = filtered + v * plan.filtered_plane(s.out_w);
     for (std::int64_t row = begin; row < end; row += 2) {
       const int count = row + 2 <= end ? 2 : 1;
+      work.y = plan.rounds_filtered() ? scratch.filtered_rows : to;
       const std::int64_t top = row * stride - s.window.pad_top;
       for (std::int64_t r = 0; r < (count - 1) * stride + kernel; ++r) {
         const bool inside = top + r >= 0 && top + r < s.in_h;
-        rows[r] = inside ? plane + (top + r) % plan.ring_rows * plan.row_size() : zeros;
+        rows[r] = inside ? plane + (top + r) % plan.ring_rows * plan.row_size() : scratch.zeros;
       }
       depthwise_rows_kernel(kernel, stride, count)(work);
-      work.y += count * work.y_row;
+      if (bounds.smooth) activate_range(job.args.depthwise_activation, work.y, count * work.y_row);
+      if (plan.rounds_filtered()) {
+        round_rows(work.y, count * s.out_w, kLanes, reinterpret_cast<BFloat16Pair*>(to),
+                   plan.filtered_vector);
+      }
+      to += count * s.out_w * plan.filtered_vector;
     }
-    if (bounds.smooth) activate_range(job.args.depthwise_activation, first, (end - begin) * work.y_row);
     work.w += plan.depthwise_size();
   }
 }
@@ -188,7 +216,8 @@ void filter_rows(const BlockJob& job, std::int64_t chunk, const float* ring, con
 // Rows [begin, end) of one chunk of the filtered tensor, which begins there. made: the rows of the wide
 // tensor before it are in the ring as far as they are wanted. ahead: what is wanted after this. Returns the
 // next `made`.
-std::int64_t filter_chunk(const BlockJob& job, const BlockScratch& scratch, std::int64_t image,
+template <class Step>
+std::int64_t filter_chunk(const BlockJob& job, const BlockScratch& scratch, const InputRows& x,
                           std::int64_t chunk, std::int64_t begin, std::int64_t end, std::int64_t made,
                           const Ahead& ahead) {
   const ConvShape& s = job.args.depthwise;
@@ -196,22 +225,29 @@ std::int64_t filter_chunk(const BlockJob& job, const BlockScratch& scratch, std:
   const std::int64_t plane = plan.chunks.begin(chunk);
   float* ring = scratch.ring + (plan.whole_image ? 0 : plane) * plan.ring_rows * plan.row_size();
   float* filtered = scratch.filtered + plane * plan.filtered_plane(s.out_w);
-  // The rows of the wide tensor under output rows [row, last) that are not made yet.
-  const auto top = [&](std::int64_t row) { return HWY_MAX(made, row * plan.stride - s.window.pad_top); };
-  const auto bottom = [&](std::int64_t last) {
-    return HWY_MIN((last - 1) * plan.stride - s.window.pad_top + plan.kernel, s.in_h);
-  };
-  const std::int64_t first = top(begin), all = bottom(end) - first;
+  const std::int64_t first = job.top(begin, made), all = job.bottom(end) - first;
   for (std::int64_t row = begin; row < end; row += plan.step_rows) {
     const std::int64_t last = HWY_MIN(end, row + plan.step_rows);
-    const std::int64_t from = top(row), to = bottom(last);
+    const std::int64_t from = job.top(row, made), to = job.bottom(last);
     if (from < to) {
-      make_rows(job, image, chunk, ring, from, to, ahead.share(from - first, to - from, all));
+      make_rows<Step>(job, x, chunk, ring, from, to, ahead.share(from - first, to - from, all));
       made = to;
     }
-    filter_rows(job, chunk, ring, scratch.zeros, filtered + (row - begin) * s.out_w * kLanes, row, last);
+    filter_rows(job, scratch, chunk, ring, filtered + (row - begin) * s.out_w * plan.filtered_vector, row,
+                last);
   }
   return made;
+}
+
+FilterChunk filter_chunk_f32() { return filter_chunk<FloatStep>; }
+
+// Null where the instruction set has no such products.
+FilterChunk filter_chunk_bf16() {
+#if PILA_BFLOAT16
+  return filter_chunk<BFloat16Step>;
+#else
+  return nullptr;
+#endif
 }
 
 // Where there is no project: the filtered pixels as they are.
@@ -243,32 +279,37 @@ namespace pila::kernels::cpu {
 namespace {
 
 HWY_EXPORT(clear_borders);
-HWY_EXPORT(filter_chunk);
+HWY_EXPORT(filter_chunk_f32);
+HWY_EXPORT(filter_chunk_bf16);
 HWY_EXPORT(copy_pixels);
 
 const float* floats(const void* data) { return static_cast<const float*>(data); }
 
+template <class Element>
 bool supports(const InvertedResidual& args) {
   const ConvShape& s = args.depthwise;
   const Window& w = s.window;
-  return args.type == DType::f32 && s.in_c == s.out_c && s.in_c > 0 && (w.kernel_h == 3 || w.kernel_h == 5) &&
-         w.kernel_w == w.kernel_h && (w.stride_h == 1 || w.stride_h == 2) && w.stride_w == w.stride_h &&
-         w.dilation_h == 1 && w.dilation_w == 1 && w.pad_top >= 0 && w.pad_left >= 0;
+  return multiplies<Element>(args.type, args.compute) && s.in_c == s.out_c && s.in_c > 0 &&
+         (w.kernel_h == 3 || w.kernel_h == 5) && w.kernel_w == w.kernel_h &&
+         (w.stride_h == 1 || w.stride_h == 2) && w.stride_w == w.stride_h && w.dilation_h == 1 &&
+         w.dilation_w == 1 && w.pad_top >= 0 && w.pad_left >= 0;
 }
 
 InvertedResidualPlan plan_of(const InvertedResidual& args) {
-  return {args, panel_kernels().lanes, panel_kernels().most_vectors};
+  return {args, panel_sizes().lanes, panel_sizes().most_vectors};
 }
 
 // ---- weights
 
+template <class Element>
 void pack_weights(const InvertedResidual& args, const InvertedResidualPlan& plan, float* to) {
   const auto pack = tile_kernels().pack;
   const std::int64_t wide = args.depthwise.in_c, lanes = plan.lanes;
   for (std::int64_t chunk = 0; chunk < plan.chunks.count; ++chunk) {
     const std::int64_t first = plan.chunks.begin(chunk), planes = plan.chunks.size(chunk);
     if (args.expand.w != nullptr) {
-      to = pack_panel(args.expand.w, args.expand.bias, args.in_c, wide, first * lanes, planes * lanes, to);
+      to = pack_panel<Element>(args.expand.w, args.expand.bias, args.in_c, wide, plan.expand_depth,
+                               first * lanes, planes * lanes, to);
     }
     for (std::int64_t c = first * lanes; c < (first + planes) * lanes; c += lanes) {
       const auto real = static_cast<int>(std::min(lanes, wide - c)), all = static_cast<int>(lanes);
@@ -282,15 +323,16 @@ void pack_weights(const InvertedResidual& args, const InvertedResidualPlan& plan
       to += lanes;
     }
   }
-  if (args.project.w != nullptr) plan.project.pack(args.project.w, args.project.bias, wide, to);
+  if (args.project.w != nullptr) plan.project.pack<Element>(args.project.w, args.project.bias, wide, to);
 }
 
 std::size_t prepared_size(const InvertedResidual& args, const Stream&) {
   return static_cast<std::size_t>(plan_of(args).prepared_size()) * sizeof(float);
 }
 
+template <class Element>
 Status prepare(const InvertedResidual& args, void* to, const Launch&) {
-  pack_weights(args, plan_of(args), static_cast<float*>(to));
+  pack_weights<Element>(args, plan_of(args), static_cast<float*>(to));
   return nullptr;
 }
 
@@ -327,21 +369,28 @@ struct Memory {
     ring_size = round_up(plan.ring_size(), 16);
     zeros_size = round_up(plan.row_size(), 16);
     filtered_size = round_up(plan.planes * plan.filtered_plane(args.depthwise.out_w), 16);
+    rows_size = round_up(plan.rounds_filtered() ? 2 * args.depthwise.out_w * plan.lanes : 0, 16);
+    rounded_size = round_up(plan.rounded_size, 16);
     rings = scratch.take<float>(threads * ring_size);
     zeros = scratch.take<float>(threads * zeros_size);
+    rows = scratch.take<float>(threads * rows_size);
+    rounded = scratch.take<BFloat16Pair>((tasks.by_chunks ? 1 : threads) * rounded_size);
     filtered = scratch.take<float>((tasks.by_chunks ? 1 : threads) * filtered_size);
     bytes = scratch.bytes();
   }
 
   BlockScratch of(int worker) const {
-    return {rings + worker * ring_size, zeros + worker * zeros_size,
-            filtered + (tasks.by_chunks ? 0 : worker * filtered_size)};
+    const int shared = tasks.by_chunks ? 0 : worker;
+    return {rings + worker * ring_size, zeros + worker * zeros_size, rows + worker * rows_size,
+            rounded + shared * rounded_size, filtered + shared * filtered_size};
   }
 
   Tasks tasks;
   float* weights;
-  float *rings, *zeros, *filtered;
-  std::int64_t ring_size, zeros_size, filtered_size;
+  float *rings, *zeros, *rows;
+  BFloat16Pair* rounded;
+  float* filtered;
+  std::int64_t ring_size, zeros_size, rows_size, rounded_size, filtered_size;
   std::size_t bytes;
 };
 
@@ -357,24 +406,48 @@ std::size_t prepared_workspace(const InvertedResidual& args, const Stream& strea
   return workspace_of(args, stream, true);
 }
 
+// Rows [begin, end) of one image of x; `to` is for those that need to be rounded.
+InputRows input_rows(const BlockJob& job, std::int64_t image, std::int64_t begin, std::int64_t end,
+                     BFloat16Pair* to) {
+  const ConvShape& s = job.args.depthwise;
+  const std::int64_t row = s.in_w * job.args.in_c;
+  const float* x = floats(job.args.x) + image * s.in_h * row;
+  if (job.plan.rounded_size == 0) return {x, 0};
+  const std::int64_t rows = std::max<std::int64_t>(end - begin, 0);  // none where all is border
+  round_rows(x + begin * row, rows * s.in_w, job.args.in_c, to, job.plan.expand_depth);
+  return {to, begin};
+}
+
 // One panel of y for `pixels` pixels from number `pixel` of y on; filtered: the first one's. ahead: what is
 // wanted after this.
+template <class Element>
 void project_panel(const BlockJob& job, std::int64_t panel, const float* filtered, std::int64_t pixel,
                    std::int64_t pixels, const Ahead& ahead) {
   const InvertedResidualPlan& plan = job.plan;
   const std::int64_t at = pixel * job.args.out_c;
   const auto* residual = static_cast<const float*>(job.args.residual);
-  plan.project.multiply(
+  plan.project.multiply<Element>(
       panel, job.weights + plan.project_at(), pixels,
-      {filtered, plan.lanes, plan.filtered_plane(job.args.depthwise.out_w), plan.planes, plan.lanes},
+      {reinterpret_cast<const Element*>(filtered), plan.filtered_vector,
+       plan.filtered_plane(job.args.depthwise.out_w), plan.planes, plan.filtered_vector},
       {static_cast<float*>(job.args.y) + at, residual == nullptr ? nullptr : residual + at, job.args.out_c,
        job.args.out_c, job.args.project.activation},
       ahead);
 }
 
+template <class Element>
+FilterChunk filter_chunk() {
+  if constexpr (std::is_same_v<Element, float>) {
+    return HWY_DYNAMIC_DISPATCH(filter_chunk_f32)();
+  } else {
+    return HWY_DYNAMIC_DISPATCH(filter_chunk_bf16)();
+  }
+}
+
+template <class Element>
 void run_bands(const BlockJob& job, const Memory& memory, ThreadPool& pool) {
   const auto clear = HWY_DYNAMIC_DISPATCH(clear_borders);
-  const auto filter = HWY_DYNAMIC_DISPATCH(filter_chunk);
+  const FilterChunk filter = filter_chunk<Element>();
   const auto copy = HWY_DYNAMIC_DISPATCH(copy_pixels);
   const InvertedResidualPlan& plan = job.plan;
   const ConvShape& s = job.args.depthwise;
@@ -388,43 +461,47 @@ void run_bands(const BlockJob& job, const Memory& memory, ThreadPool& pool) {
     for (std::int64_t row = first; row < last; row += plan.group_rows) {
       const std::int64_t end = std::min(last, row + plan.group_rows);
       const auto ahead = [&](std::int64_t part) { return row == first ? weights_ahead(job, part) : Ahead(); };
+      const InputRows x = input_rows(job, image, job.top(row, made), job.bottom(end), scratch.rounded);
       std::int64_t next = made;
       for (std::int64_t chunk = 0; chunk < plan.chunks.count; ++chunk) {
-        next = filter(job, scratch, image, chunk, row, end, made, ahead(chunk + 1));
+        next = filter(job, scratch, x, chunk, row, end, made, ahead(chunk + 1));
       }
       made = next;
       const std::int64_t pixel = (image * s.out_h + row) * s.out_w, pixels = (end - row) * s.out_w;
       for (std::int64_t panel = 0; panel < plan.project.vectors.count; ++panel) {
-        project_panel(job, panel, scratch.filtered, pixel, pixels, ahead(plan.chunks.count + panel + 1));
+        project_panel<Element>(job, panel, scratch.filtered, pixel, pixels,
+                               ahead(plan.chunks.count + panel + 1));
       }
       if (job.args.project.w == nullptr) copy(job, scratch.filtered, pixel, pixels);
     }
   });
 }
 
+template <class Element>
 void run_chunks(const BlockJob& job, const Memory& memory, ThreadPool& pool) {
   constexpr std::int64_t kPixels = 32;  // of a task
   const auto clear = HWY_DYNAMIC_DISPATCH(clear_borders);
-  const auto filter = HWY_DYNAMIC_DISPATCH(filter_chunk);
+  const FilterChunk filter = filter_chunk<Element>();
   const auto copy = HWY_DYNAMIC_DISPATCH(copy_pixels);
   const InvertedResidualPlan& plan = job.plan;
   const ConvShape& s = job.args.depthwise;
   const Split pixels(s.out_h * s.out_w, kPixels);
   for (std::int64_t image = 0; image < s.batch; ++image) {
+    const InputRows x = input_rows(job, image, 0, job.bottom(s.out_h), memory.rounded);
     pool.run(plan.chunks.count, [&](std::int64_t chunk, int worker) {
       const BlockScratch scratch = memory.of(worker);
       clear(job, scratch);
-      filter(job, scratch, image, chunk, 0, s.out_h, 0, weights_ahead(job, chunk + pool.threads()));
+      filter(job, scratch, x, chunk, 0, s.out_h, 0, weights_ahead(job, chunk + pool.threads()));
     });
     const bool projects = job.args.project.w != nullptr;
     pool.run(pixels.count * (projects ? plan.project.vectors.count : 1), [&](std::int64_t task, int) {
       const std::int64_t part = task % pixels.count, first = pixels.begin(part), count = pixels.size(part);
-      const float* from = memory.filtered + first * plan.lanes;
+      const float* from = memory.filtered + first * plan.filtered_vector;
       const std::int64_t pixel = image * s.out_h * s.out_w + first;
       if (projects) {
         const std::int64_t panel = task / pixels.count;
         const Ahead ahead = weights_ahead(job, plan.chunks.count + panel + 1);
-        project_panel(job, panel, from, pixel, count, ahead.share(part, 1, pixels.count));
+        project_panel<Element>(job, panel, from, pixel, count, ahead.share(part, 1, pixels.count));
       } else {
         copy(job, from, pixel, count);
       }
@@ -432,6 +509,7 @@ void run_chunks(const BlockJob& job, const Memory& memory, ThreadPool& pool) {
   }
 }
 
+template <class Element>
 Status run(const InvertedResidual& args, const Launch& launch) {
   const ConvShape& s = args.depthwise;
   if (s.batch * s.out_h * s.out_w == 0) return nullptr;
@@ -439,17 +517,26 @@ Status run(const InvertedResidual& args, const Launch& launch) {
   const InvertedResidualPlan plan = plan_of(args);
   const bool prepared = launch.prepared != nullptr;
   const Memory memory(args, plan, prepared, pool.threads(), launch.workspace);
-  if (!prepared) pack_weights(args, plan, memory.weights);
+  if (!prepared) pack_weights<Element>(args, plan, memory.weights);
   const BlockJob job{args, plan, prepared ? floats(launch.prepared) : memory.weights};
-  memory.tasks.by_chunks ? run_chunks(job, memory, pool) : run_bands(job, memory, pool);
+  memory.tasks.by_chunks ? run_chunks<Element>(job, memory, pool) : run_bands<Element>(job, memory, pool);
   return nullptr;
+}
+
+template <class Element>
+Kernel<InvertedResidual> kernel(const char* name) {
+  return {name,
+          supports<Element>,
+          workspace,
+          run<Element>,
+          {prepared_size, prepare<Element>, prepared_workspace}};
 }
 
 }  // namespace
 
 void add_inverted_residual_kernels(KernelTable& table) {
-  table.inverted_residual.add(
-      {"inverted_residual_f32", supports, workspace, run, {prepared_size, prepare, prepared_workspace}});
+  table.inverted_residual.add(kernel<float>("inverted_residual_f32"));
+  table.inverted_residual.add(kernel<BFloat16Pair>("inverted_residual_bf16"));
 }
 
 }  // namespace pila::kernels::cpu

@@ -2,7 +2,8 @@
 //
 // Inside, channels go in planes of one vector each: [plane][row][column][lanes]. A group of output rows is
 // made chunk by chunk of the wide channels: expand the rows under the window, filter them, and keep what
-// comes out; then project the group's pixels, with all wide channels at hand.
+// comes out; then project the group's pixels, with all wide channels at hand. The products read elements,
+// which are floats or pairs of bfloat16: pairs are made of x and of what is filtered, group by group.
 #pragma once
 
 #include <algorithm>
@@ -13,27 +14,31 @@
 
 namespace pila::kernels::cpu {
 
-// Sizes in elements.
+// Sizes in elements and floats, which are as large.
 struct InvertedResidualPlan {
   InvertedResidualPlan(const InvertedResidual& args, std::int64_t lanes_of_a_vector,
                        std::int64_t most_vectors)
       : lanes(lanes_of_a_vector),
         planes(ceil_div(args.depthwise.in_c, lanes)),
         chunks(planes, std::min<std::int64_t>(most_vectors, kChunkVectors)),
-        project(args.project.w == nullptr ? 0 : args.out_c, planes, lanes),
+        values(args.compute == DType::bf16 ? kValues<BFloat16Pair> : kValues<float>),
+        filtered_vector(args.project.w == nullptr ? lanes : lanes / values),
+        project(args.project.w == nullptr ? 0 : args.out_c, planes, filtered_vector),
         taps(args.depthwise.window.kernel_h * args.depthwise.window.kernel_w),
-        expand_depth(args.expand.w == nullptr ? 0 : args.in_c) {
+        expand_depth(args.expand.w == nullptr ? 0 : ceil_div(args.in_c, values)) {
     const ConvShape& s = args.depthwise;
     kernel = s.window.kernel_h;
     stride = s.window.stride_h;
     columns = std::max(s.window.pad_left + s.in_w, (s.out_w - 1) * stride + kernel);
     const std::int64_t step_row = stride * row_size() * chunk_planes();
-    const std::int64_t filtered_row = s.out_w * planes * lanes;
+    const std::int64_t filtered_row = s.out_w * planes * filtered_vector;
     whole_image = s.out_h * filtered_row <= kWholeImage;
     step_rows = std::max<std::int64_t>(1, kStepSize / (2 * step_row)) * 2;
     group_rows = whole_image ? s.out_h
                              : std::max<std::int64_t>(1, kGroupSize / (step_rows * filtered_row)) * step_rows;
     ring_rows = (step_rows - 1) * stride + kernel;
+    const std::int64_t group_input = std::min(s.in_h, (group_rows - 1) * stride + kernel);
+    rounded_size = values == 1 ? 0 : group_input * s.in_w * expand_depth;
   }
 
   std::int64_t chunk_planes() const { return ceil_div(planes, chunks.count); }
@@ -54,24 +59,28 @@ struct InvertedResidualPlan {
   std::int64_t prepared_size() const { return part_at(parts()); }
 
   // ---- a worker's scratch memory: some rows of the wide tensor behind expand, all of its planes or, where a
-  // group is the whole image, one chunk's; and a row of zeros.
+  // group is the whole image, one chunk's; a row of zeros; and two filtered rows of a plane.
   std::int64_t row_size() const { return columns * lanes; }
   std::int64_t ring_planes() const { return whole_image ? chunk_planes() : planes; }
   std::int64_t ring_size() const { return ring_planes() * ring_rows * row_size(); }
-  std::int64_t filtered_plane(std::int64_t out_w) const { return group_rows * out_w * lanes; }
+  std::int64_t filtered_plane(std::int64_t out_w) const { return group_rows * out_w * filtered_vector; }
+  bool rounds_filtered() const { return filtered_vector != lanes; }
 
   const std::int64_t lanes;
-  const std::int64_t planes;  // of the wide tensor
-  const Split chunks;         // of planes
+  const std::int64_t planes;           // of the wide tensor
+  const Split chunks;                  // of planes
+  const std::int64_t values;           // of k in an element of the products
+  const std::int64_t filtered_vector;  // a pixel of a plane of the filtered tensor
   const ProductColumns project;
   const std::int64_t taps;
   const std::int64_t expand_depth;  // 0 where there is no expand
   std::int64_t kernel, stride;
-  std::int64_t columns;     // of the wide tensor's rows, borders included
-  bool whole_image;         // one group
-  std::int64_t step_rows;   // of output, made from rows that lie in the first cache
-  std::int64_t group_rows;  // of output
-  std::int64_t ring_rows;   // of the wide tensor at a time
+  std::int64_t columns;       // of the wide tensor's rows, borders included
+  bool whole_image;           // one group
+  std::int64_t step_rows;     // of output, made from rows that lie in the first cache
+  std::int64_t group_rows;    // of output
+  std::int64_t ring_rows;     // of the wide tensor at a time
+  std::int64_t rounded_size;  // of x, a group's rows at most; 0 where x is read as it is
 
  private:
   static constexpr std::int64_t kChunkVectors = 3;

@@ -32,22 +32,23 @@ HWY_NOINLINE void finish_smoothly(const PanelOutput& out, std::int64_t rows) {
 }
 
 // k in blocks whose part of the panel stays in the first cache for all rows.
+template <class Element>
 struct DepthBlocks {
-  DepthBlocks(const TileRows<float>& all, int vectors)
+  DepthBlocks(const TileRows<Element>& all, int vectors)
       : a(all), split(a.slices > 1 ? a.slices : a.depth, most(a.slices > 1 ? a.depth : 1, vectors)) {}
 
   std::int64_t count() const { return HWY_MAX(split.count, 1); }
   std::int64_t begin(std::int64_t block) const { return split.begin(block) * (a.slices > 1 ? a.depth : 1); }
 
   // The block's part of the rows from `row` on.
-  TileRows<float> rows(std::int64_t block, std::int64_t row) const {
-    const float* from = a.data + row * a.row;
+  TileRows<Element> rows(std::int64_t block, std::int64_t row) const {
+    const Element* from = a.data + row * a.row;
     const std::int64_t first = split.begin(block), size = split.size(block);
     if (a.slices > 1) return {from + first * a.slice, a.row, a.slice, size, a.depth};
     return {from + first, a.row, a.slice, 1, size};
   }
 
-  const TileRows<float> a;
+  const TileRows<Element> a;
   const Split split;
 
  private:
@@ -73,8 +74,13 @@ struct PanelColumns {
   const std::size_t tail;
 };
 
-template <int kVectors, int kRowStep>
-void multiply_rows(std::int64_t rows, const TileRows<float>& a, const TilePanel<float>& panel,
+template <class Step>
+using RowsOf = TileRows<typename Step::Element>;
+template <class Step>
+using PanelOf = TilePanel<typename Step::Element>;
+
+template <class Step, int kVectors, int kRowStep>
+void multiply_rows(std::int64_t rows, const RowsOf<Step>& a, const PanelOf<Step>& panel,
                    const PanelOutput& out, const Ahead& ahead) {
   const PanelColumns<kVectors> columns(out.columns);
   const Bounds bounds(out.activation);
@@ -83,7 +89,7 @@ void multiply_rows(std::int64_t rows, const TileRows<float>& a, const TilePanel<
   const DepthBlocks blocks(a, kVectors);
   const StartFromBias<kVectors> bias(panel.bias);
   for (std::int64_t block = 0; block < blocks.count(); ++block) {
-    const float* b = panel.b + blocks.begin(block) * kVectors * kLanes;
+    const auto* b = panel.b + blocks.begin(block) * kVectors * kLanes;
     const Ahead wanted = ahead.share(block, 1, blocks.count());
     const bool last = block + 1 == blocks.count();
     for_tiles<kVectors>(rows, [&](auto height, std::int64_t first) {
@@ -100,16 +106,16 @@ void multiply_rows(std::int64_t rows, const TileRows<float>& a, const TilePanel<
         }
         columns.store(sum, y + at, v);
       };
-      product_tile<FloatStep, kRows, kVectors, kRowStep>(blocks.rows(block, first), b,
-                                                         wanted.share(first, kRows, rows), start, finish);
+      product_tile<Step, kRows, kVectors, kRowStep>(blocks.rows(block, first), b,
+                                                    wanted.share(first, kRows, rows), start, finish);
     });
   }
   if (bounds.smooth) finish_smoothly(out, rows);
 }
 
 // The same for a folded panel: two sums of a column stand side by side.
-template <int kVectors, int kRowStep>
-void multiply_folded_rows(std::int64_t rows, const TileRows<float>& a, const TilePanel<float>& panel,
+template <class Step, int kVectors, int kRowStep>
+void multiply_folded_rows(std::int64_t rows, const RowsOf<Step>& a, const PanelOf<Step>& panel,
                           const PanelOutput& out, const Ahead& ahead) {
   constexpr int kOutVectors = (kVectors + 1) / 2;
   const FloatTag d;
@@ -119,10 +125,10 @@ void multiply_folded_rows(std::int64_t rows, const TileRows<float>& a, const Til
   const StartFromBias<kVectors> bias(panel.bias);
   for_tiles<kVectors>(rows, [&](auto height, std::int64_t first) {
     constexpr int kRows = height;
-    TileRows<float> from = a;
+    auto from = a;
     from.data += first * a.row;
     auto left = hn::Zero(d);
-    product_tile<FloatPairStep, kRows, kVectors, kRowStep>(
+    product_tile<Folded<Step>, kRows, kVectors, kRowStep>(
         from, panel.b, ahead.share(first, kRows, rows), bias, [&](int r, int v, FloatVector right) {
           if (v % 2 == 0) {
             left = right;
@@ -141,23 +147,24 @@ void multiply_folded_rows(std::int64_t rows, const TileRows<float>& a, const Til
   if (bounds.smooth) finish_smoothly(out, rows);
 }
 
-template <int kRowStep>
-void multiply_folded(int vectors, std::int64_t rows, const TileRows<float>& a, const TilePanel<float>& panel,
+template <class Step, int kRowStep>
+void multiply_folded(int vectors, std::int64_t rows, const RowsOf<Step>& a, const PanelOf<Step>& panel,
                      const PanelOutput& out, const Ahead& ahead) {
-  with_constant<kMaxVectors>(
-      vectors, [&](auto constant) { multiply_folded_rows<constant, kRowStep>(rows, a, panel, out, ahead); });
+  with_constant<kMaxVectors>(vectors, [&](auto constant) {
+    multiply_folded_rows<Step, constant, kRowStep>(rows, a, panel, out, ahead);
+  });
 }
 
-template <int kRowStep>
-void multiply(int vectors, std::int64_t rows, const TileRows<float>& a, const TilePanel<float>& panel,
+template <class Step, int kRowStep>
+void multiply(int vectors, std::int64_t rows, const RowsOf<Step>& a, const PanelOf<Step>& panel,
               const PanelOutput& out, const Ahead& ahead) {
   with_constant<kMaxVectors>(
-      vectors, [&](auto constant) { multiply_rows<constant, kRowStep>(rows, a, panel, out, ahead); });
+      vectors, [&](auto constant) { multiply_rows<Step, constant, kRowStep>(rows, a, panel, out, ahead); });
 }
 
-template <int kVectors>
-void pool_rows(std::int64_t rows, const TileRows<float>& a, const TilePanel<float>& panel,
-               Activation activation, std::int64_t columns, float* y, const Ahead& ahead) {
+template <class Step, int kVectors>
+void pool_rows(std::int64_t rows, const RowsOf<Step>& a, const PanelOf<Step>& panel, Activation activation,
+               std::int64_t columns, float* y, const Ahead& ahead) {
   constexpr std::int64_t kGroup = 56;  // rows whose sums wait for the next block of k
   constexpr std::int64_t kWidth = kVectors * kLanes;
   const FloatTag d;
@@ -171,12 +178,12 @@ void pool_rows(std::int64_t rows, const TileRows<float>& a, const TilePanel<floa
   for (std::int64_t group = 0; group < rows; group += kGroup) {
     const std::int64_t size = HWY_MIN(kGroup, rows - group);
     for (std::int64_t block = 0; block < blocks.count(); ++block) {
-      const float* b = panel.b + blocks.begin(block) * kWidth;
+      const auto* b = panel.b + blocks.begin(block) * kWidth;
       const Ahead wanted = ahead.share(group, size, rows).share(block, 1, blocks.count());
       for_tiles<kVectors>(size, [&](auto height, std::int64_t first) {
         constexpr int kRows = height;
         float* const at = sums + first * kWidth;
-        product_tile<FloatStep, kRows, kVectors, 0>(
+        product_tile<Step, kRows, kVectors, 0>(
             blocks.rows(block, group + first), b, wanted.share(first, kRows, size),
             [&](int r, int v) { return block > 0 ? hn::LoadU(d, at + r * kWidth + v * kLanes) : bias(r, v); },
             [&](int r, int v, FloatVector sum) { hn::StoreU(sum, d, at + r * kWidth + v * kLanes); });
@@ -195,15 +202,31 @@ void pool_rows(std::int64_t rows, const TileRows<float>& a, const TilePanel<floa
   }
 }
 
-void pool(int vectors, std::int64_t rows, const TileRows<float>& a, const TilePanel<float>& panel,
+template <class Step>
+void pool(int vectors, std::int64_t rows, const RowsOf<Step>& a, const PanelOf<Step>& panel,
           Activation activation, std::int64_t columns, float* y, const Ahead& ahead) {
-  with_constant<kMaxVectors>(
-      vectors, [&](auto constant) { pool_rows<constant>(rows, a, panel, activation, columns, y, ahead); });
+  with_constant<kMaxVectors>(vectors, [&](auto constant) {
+    pool_rows<Step, constant>(rows, a, panel, activation, columns, y, ahead);
+  });
 }
 
-PanelKernels make_panel_kernels() {
-  return {static_cast<int>(kLanes),     kMaxVectors, multiply<0>, multiply<kFloatLanes>, multiply_folded<0>,
-          multiply_folded<kFloatLanes>, pool};
+template <class Step>
+PanelKernels<typename Step::Element> make_panel_kernels() {
+  constexpr int kPlane = kLanes / kValues<typename Step::Element>;
+  return {multiply<Step, 0>, multiply<Step, kPlane>, multiply_folded<Step, 0>, multiply_folded<Step, kPlane>,
+          pool<Step>};
+}
+
+PanelSizes get_panel_sizes() { return {static_cast<int>(kLanes), kMaxVectors}; }
+
+PanelKernels<float> float_panel_kernels() { return make_panel_kernels<FloatStep>(); }
+
+PanelKernels<BFloat16Pair> bfloat16_panel_kernels() {
+#if PILA_BFLOAT16
+  return make_panel_kernels<BFloat16Step>();
+#else
+  return {};
+#endif
 }
 
 }  // namespace pila::kernels::cpu::HWY_NAMESPACE
@@ -211,51 +234,50 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/cpu/gemm_tile.h"
 
 namespace pila::kernels::cpu {
 namespace {
-HWY_EXPORT(make_panel_kernels);
-}
 
-const PanelKernels& panel_kernels() {
-  static const PanelKernels kernels = HWY_DYNAMIC_DISPATCH(make_panel_kernels)();
-  return kernels;
-}
+HWY_EXPORT(get_panel_sizes);
+HWY_EXPORT(float_panel_kernels);
+HWY_EXPORT(bfloat16_panel_kernels);
 
-float* pack_panel(const void* w, const void* bias, std::int64_t depth, std::int64_t columns,
-                  std::int64_t column, std::int64_t width, float* to) {
-  const auto pack = tile_kernels().pack;
-  const auto real = static_cast<int>(std::min(width, columns - column)), all = static_cast<int>(width);
-  if (bias == nullptr) {
-    std::fill_n(to, width, 0.0f);
-  } else {
-    pack(static_cast<const float*>(bias) + column, columns, 1, real, all, to, width);
+// A matrix of float32 as rows of elements; zeros beyond it.
+template <class Element>
+struct ElementsOf {
+  const float* w;
+  std::int64_t rows, columns;
+
+  float value(std::int64_t row, std::int64_t column) const {
+    return row < rows && column < columns ? w[row * columns + column] : 0.0f;
   }
-  pack(static_cast<const float*>(w) + column, columns, depth, real, all, to + width, width);
-  return to + (depth + 1) * width;
-}
+  Element at(std::int64_t row, std::int64_t column) const {
+    if constexpr (std::is_same_v<Element, BFloat16Pair>) {
+      return bfloat16_pair(value(2 * row, column), value(2 * row + 1, column));
+    } else {
+      return value(row, column);
+    }
+  }
+};
 
-namespace {
-
-// Pairs of rows of w, each slice's by itself: zeros where there is no second one.
-void pack_folded(const float* w, const float* bias, std::int64_t rows, const ProductColumns& product,
-                 float* to) {
+// Pairs of rows of b, each slice's by itself: zeros where there is no second one.
+template <class Element>
+void pack_folded(const ElementsOf<Element>& b, const float* bias, const ProductColumns& product, float* to) {
   const std::int64_t width = product.vectors.total * product.lanes / 2;
-  const auto value = [&](std::int64_t row, std::int64_t column) {
-    return row < rows && column < product.columns ? w[row * product.columns + column] : 0.0f;
-  };
   for (std::int64_t c = 0; c < width; ++c) {
     *to++ = bias != nullptr && c < product.columns ? bias[c] : 0.0f;
     *to++ = 0;
   }
+  auto* element = reinterpret_cast<Element*>(to);
   for (std::int64_t slice = 0; slice < product.slices; ++slice) {
     const std::int64_t first = slice * product.depth;
     for (std::int64_t p = 0; p < product.depth; p += 2) {
       for (std::int64_t c = 0; c < width; ++c) {
-        *to++ = value(first + p, c);
-        *to++ = p + 1 < product.depth ? value(first + p + 1, c) : 0.0f;
+        *element++ = b.at(first + p, c);
+        *element++ = p + 1 < product.depth ? b.at(first + p + 1, c) : Element();
       }
     }
   }
@@ -263,31 +285,75 @@ void pack_folded(const float* w, const float* bias, std::int64_t rows, const Pro
 
 }  // namespace
 
+PanelSizes panel_sizes() {
+  static const PanelSizes sizes = HWY_DYNAMIC_DISPATCH(get_panel_sizes)();
+  return sizes;
+}
+
+template <>
+const PanelKernels<float>& panel_kernels<float>() {
+  static const PanelKernels<float> kernels = HWY_DYNAMIC_DISPATCH(float_panel_kernels)();
+  return kernels;
+}
+
+template <>
+const PanelKernels<BFloat16Pair>& panel_kernels<BFloat16Pair>() {
+  static const PanelKernels<BFloat16Pair> kernels = HWY_DYNAMIC_DISPATCH(bfloat16_panel_kernels)();
+  return kernels;
+}
+
+template <class Element>
+float* pack_panel(const void* w, const void* bias, std::int64_t rows, std::int64_t columns,
+                  std::int64_t depth, std::int64_t column, std::int64_t width, float* to) {
+  const auto pack = tile_kernels().pack;
+  const auto real = static_cast<int>(std::min(width, columns - column)), all = static_cast<int>(width);
+  if (bias == nullptr) {
+    std::fill_n(to, width, 0.0f);
+  } else {
+    pack(static_cast<const float*>(bias) + column, columns, 1, real, all, to, width);
+  }
+  to += width;
+  float* const end = to + depth * width;
+  if constexpr (std::is_same_v<Element, float>) {
+    pack(static_cast<const float*>(w) + column, columns, rows, real, all, to, width);
+    std::fill(to + rows * width, end, 0.0f);
+  } else {
+    const ElementsOf<Element> elements{static_cast<const float*>(w), rows, columns};
+    auto* element = reinterpret_cast<Element*>(to);
+    for (std::int64_t row = 0; row < depth; ++row) {
+      for (std::int64_t c = column; c < column + width; ++c) *element++ = elements.at(row, c);
+    }
+  }
+  return end;
+}
+
 ProductColumns::ProductColumns(std::int64_t columns_of_b, std::int64_t slices_of_k,
                                std::int64_t depth_of_slice)
     : columns(columns_of_b),
       slices(slices_of_k),
       depth(depth_of_slice),
-      lanes(panel_kernels().lanes),
-      folded(2 * columns <= panel_kernels().most_vectors * lanes),
-      vectors(folded ? ceil_div(2 * columns, lanes) : ceil_div(columns, lanes),
-              panel_kernels().most_vectors) {}
+      lanes(panel_sizes().lanes),
+      folded(2 * columns <= panel_sizes().most_vectors * lanes),
+      vectors(folded ? ceil_div(2 * columns, lanes) : ceil_div(columns, lanes), panel_sizes().most_vectors) {}
 
+template <class Element>
 void ProductColumns::pack(const void* w, const void* bias, std::int64_t rows, float* to) const {
-  if (folded)
-    return pack_folded(static_cast<const float*>(w), static_cast<const float*>(bias), rows, *this, to);
+  if (folded) {
+    return pack_folded(ElementsOf<Element>{static_cast<const float*>(w), rows, columns},
+                       static_cast<const float*>(bias), *this, to);
+  }
   for (std::int64_t panel = 0; panel < vectors.count; ++panel) {
-    const std::int64_t width = vectors.size(panel) * lanes;
-    to = pack_panel(w, bias, rows, columns, vectors.begin(panel) * lanes, width, to);
-    to = std::fill_n(to, (slices * depth - rows) * width, 0.0f);
+    to = pack_panel<Element>(w, bias, rows, columns, slices * depth, vectors.begin(panel) * lanes,
+                             vectors.size(panel) * lanes, to);
   }
 }
 
+template <class Element>
 void ProductColumns::multiply(std::int64_t panel, const float* weights, std::int64_t rows,
-                              const TileRows<float>& a, PanelOutput out, const Ahead& ahead) const {
-  const PanelKernels& kernels = panel_kernels();
+                              const TileRows<Element>& a, PanelOutput out, const Ahead& ahead) const {
+  const PanelKernels<Element>& kernels = panel_kernels<Element>();
   const std::int64_t width = vectors.size(panel) * lanes;
-  const bool planes = a.row == lanes;
+  const bool planes = a.row == lanes / kValues<Element>;
   const auto kernel = folded ? (planes ? kernels.multiply_folded_planes : kernels.multiply_folded)
                              : (planes ? kernels.multiply_planes : kernels.multiply);
   if (!folded) {
@@ -297,8 +363,19 @@ void ProductColumns::multiply(std::int64_t panel, const float* weights, std::int
     out.columns = std::min(width, columns - column);
   }
   const float* from = weights + at(panel);
-  kernel(static_cast<int>(vectors.size(panel)), rows, a, {from, from + width}, out, ahead);
+  kernel(static_cast<int>(vectors.size(panel)), rows, a,
+         {from, reinterpret_cast<const Element*>(from + width)}, out, ahead);
 }
+
+#define PILA_INSTANTIATE(Element)                                                                         \
+  template float* pack_panel<Element>(const void*, const void*, std::int64_t, std::int64_t, std::int64_t, \
+                                      std::int64_t, std::int64_t, float*);                                \
+  template void ProductColumns::pack<Element>(const void*, const void*, std::int64_t, float*) const;      \
+  template void ProductColumns::multiply<Element>(std::int64_t, const float*, std::int64_t,               \
+                                                  const TileRows<Element>&, PanelOutput, const Ahead&) const
+PILA_INSTANTIATE(float);
+PILA_INSTANTIATE(BFloat16Pair);
+#undef PILA_INSTANTIATE
 
 }  // namespace pila::kernels::cpu
 #endif  // HWY_ONCE

@@ -6,6 +6,7 @@
 
 #include "kernels/args/types.h"
 #include "kernels/cpu/ahead.h"
+#include "kernels/cpu/bfloat16.h"
 #include "kernels/cpu/gemm_blocks.h"
 
 namespace pila::kernels::cpu {
@@ -19,12 +20,13 @@ struct Split {
   std::int64_t total, count;
 };
 
-// Rows of a, with k in slices: row r of slice s begins at data + s * slice + r * row.
+// Rows of a, with k in slices: row r of slice s begins at data + s * slice + r * row. An element is a float
+// or a BFloat16Pair, and all sizes here are in elements.
 template <class Element>
 struct TileRows {
   const Element* data;
   std::ptrdiff_t row, slice;
-  std::int64_t slices, depth;  // depth: values of k of a slice
+  std::int64_t slices, depth;  // depth: of a slice
 };
 
 // Some vectors of b's columns: [slices * depth, columns], and the bias of as many.
@@ -43,43 +45,54 @@ struct PanelOutput {
   Activation activation;
 };
 
-// Those of the instruction set in use.
-struct PanelKernels {
-  using Multiply = void (*)(int vectors, std::int64_t rows, const TileRows<float>& a,
-                            const TilePanel<float>& panel, const PanelOutput& out, const Ahead& ahead);
-  // y, [columns], gets the mean over the rows of activation(a * b + bias).
-  using Pool = void (*)(int vectors, std::int64_t rows, const TileRows<float>& a,
-                        const TilePanel<float>& panel, Activation activation, std::int64_t columns, float* y,
-                        const Ahead& ahead);
-
+struct PanelSizes {
   int lanes;         // float32 in a vector
   int most_vectors;  // of a panel
-  Multiply multiply;
-  Multiply multiply_planes;  // for rows that lie a vector apart
-  Multiply multiply_folded;  // for panels with two values of k side by side
-  Multiply multiply_folded_planes;
-  Pool pool;
 };
 
-const PanelKernels& panel_kernels();
+// Those of the instruction set in use.
+PanelSizes panel_sizes();
 
-// Writes a panel: the bias (zeros for null) and then rows [0, depth) of columns [column, column + width) of
-// w, which has `columns`; zeros beyond those. Returns where the next panel goes.
-float* pack_panel(const void* w, const void* bias, std::int64_t depth, std::int64_t columns,
-                  std::int64_t column, std::int64_t width, float* to);
+template <class Element>
+struct PanelKernels {
+  using Multiply = void (*)(int vectors, std::int64_t rows, const TileRows<Element>& a,
+                            const TilePanel<Element>& panel, const PanelOutput& out, const Ahead& ahead);
+  // y, [columns], gets the mean over the rows of activation(a * b + bias).
+  using Pool = void (*)(int vectors, std::int64_t rows, const TileRows<Element>& a,
+                        const TilePanel<Element>& panel, Activation activation, std::int64_t columns,
+                        float* y, const Ahead& ahead);
+
+  Multiply multiply = nullptr;
+  Multiply multiply_planes = nullptr;  // for rows that lie a vector of values apart
+  Multiply multiply_folded = nullptr;  // for panels with two elements of k side by side
+  Multiply multiply_folded_planes = nullptr;
+  Pool pool = nullptr;
+};
+
+// Those of the instruction set in use; all null where it has no such products.
+template <class Element>
+const PanelKernels<Element>& panel_kernels();
+
+// Writes a panel: the bias (zeros for null) and then columns [column, column + width) of w, which is [rows,
+// columns], as [depth, width] elements; zeros beyond w. Returns where the next panel goes.
+template <class Element>
+float* pack_panel(const void* w, const void* bias, std::int64_t rows, std::int64_t columns,
+                  std::int64_t depth, std::int64_t column, std::int64_t width, float* to);
 
 // The columns of a product's b as panels, each behind its bias. So few columns that half a tile would hold
-// them are folded: one panel, with two values of k side by side.
+// them are folded: one panel, with two elements of k side by side.
 struct ProductColumns {
   ProductColumns(std::int64_t columns, std::int64_t slices, std::int64_t depth);
 
   std::int64_t at(std::int64_t panel) const { return vectors.begin(panel) * (steps() + 1) * lanes; }
   std::int64_t size() const { return at(vectors.count); }
 
-  // w: [rows, columns]; what is missing from slices * depth rows is zero. bias may be null.
+  // w: [rows, columns]; what is missing from slices * depth elements is zero. bias may be null.
+  template <class Element>
   void pack(const void* w, const void* bias, std::int64_t rows, float* to) const;
-  // One panel's columns of out, which is given at the first column and without `columns`.
-  void multiply(std::int64_t panel, const float* weights, std::int64_t rows, const TileRows<float>& a,
+  // One panel's columns of out, which is given at the first column and with all `columns`.
+  template <class Element>
+  void multiply(std::int64_t panel, const float* weights, std::int64_t rows, const TileRows<Element>& a,
                 PanelOutput out, const Ahead& ahead) const;
 
   const std::int64_t columns, slices, depth, lanes;

@@ -20,6 +20,7 @@
 
 #include "kernels/cpu/ahead.h"
 #include "kernels/cpu/product_panel.h"
+#include "kernels/cpu/simd_bfloat16.h"
 #include "kernels/cpu/simd_lanes.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -39,7 +40,7 @@ constexpr int kMaxVectors = static_cast<int>(kMaxRows.size());
 // One step of a sum: how elements of a and b are read and multiplied.
 struct FloatStep {
   using Element = float;
-  static constexpr int kDepth = 1;  // values of k
+  static constexpr int kDepth = 1;  // elements
   static HWY_INLINE FloatVector broadcast(const float* a) { return hn::Set(FloatTag(), *a); }
   static HWY_INLINE FloatVector load(const float* b) { return hn::LoadU(FloatTag(), b); }
   static HWY_INLINE FloatVector add(FloatVector a, FloatVector b, FloatVector sum) {
@@ -47,15 +48,32 @@ struct FloatStep {
   }
 };
 
-// Two values of k at once, in the even and the odd lanes, whose sums are to be added in the end: for few
-// columns, which leave no vector half empty that way, and need fewer loads for each product. Reads one number
-// of a behind an odd depth.
-struct FloatPairStep : FloatStep {
+#if PILA_BFLOAT16
+struct BFloat16Step {
+  using Element = BFloat16Pair;
+  static constexpr int kDepth = 1;
+  static HWY_INLINE FloatVector broadcast(const BFloat16Pair* a) {
+    return hn::BitCast(FloatTag(), hn::Set(WordTag(), a->bits));
+  }
+  static HWY_INLINE FloatVector load(const BFloat16Pair* b) {
+    return hn::BitCast(FloatTag(), hn::LoadU(WordTag(), &b->bits));
+  }
+  static HWY_INLINE FloatVector add(FloatVector a, FloatVector b, FloatVector sum) {
+    return add_pair_products(a, b, sum);
+  }
+};
+#endif
+
+// Two elements at once, in the even and the odd lanes, whose sums are to be added in the end: for few
+// columns, which leave no vector half empty that way, and need fewer loads for each product. Reads one
+// element of a behind an odd depth.
+template <class Step>
+struct Folded : Step {
   static constexpr int kDepth = 2;
-  static HWY_INLINE FloatVector broadcast(const float* a) {
-    double pair;
-    std::memcpy(&pair, a, sizeof pair);
-    return hn::BitCast(FloatTag(), hn::Set(hn::ScalableTag<double>(), pair));
+  static HWY_INLINE FloatVector broadcast(const typename Step::Element* a) {
+    double both;
+    std::memcpy(&both, a, sizeof both);
+    return hn::BitCast(FloatTag(), hn::Set(hn::ScalableTag<double>(), both));
   }
 };
 

@@ -12,6 +12,7 @@
 #include "kernels/reference/reference.h"
 #include "tests/support/compare.h"
 #include "tests/support/guarded_buffer.h"
+#include "tests/support/needs_bfloat16.h"
 #include "tests/support/random_data.h"
 #include "tests/support/run_kernel.h"
 
@@ -32,6 +33,7 @@ struct Case {
   bool expand = true, project = true, residual = false, bias = true;
   Activation wide_activation = Activation::relu6, activation = Activation::none;
   int pad_bottom = 1, pad_right = 1;
+  DType compute = DType::f32;
 
   std::string name() const {
     return std::to_string(batch) + " x " + std::to_string(h) + " x " + std::to_string(w) + ", " +
@@ -57,6 +59,7 @@ class Block {
         residual_(data(0, 8)) {
     const std::int64_t out_h = (c.h + c.pad_top + c.pad_bottom - c.kernel) / c.stride + 1;
     const std::int64_t out_w = (c.w + c.pad_left + c.pad_right - c.kernel) / c.stride + 1;
+    args_.compute = c.compute;
     args_.in_c = c.expand ? c.in_c : c.wide;
     args_.out_c = c.project ? c.out_c : c.wide;
     args_.depthwise = {c.batch, c.h,   c.w,
@@ -81,7 +84,8 @@ class Block {
     GuardedBuffer<float> y(count_);
     args_.y = y.data();
     const auto* kernel = table().inverted_residual.select(args_);
-    EXPECT_STREQ(kernel->name, "inverted_residual_f32");
+    EXPECT_STREQ(kernel->name,
+                 args_.compute == DType::bf16 ? "inverted_residual_bf16" : "inverted_residual_f32");
     prepared ? test::run_prepared(*kernel, args_, stream) : test::run_kernel(*kernel, args_, stream);
     EXPECT_TRUE(y.check(test::Written::all));
     return y.values();
@@ -105,11 +109,23 @@ class Block {
   std::size_t count_ = 0;
 };
 
+// Factors that stand between the two products are rounded from sums that float32's rounding has
+// touched: where one lies close to the middle of two bfloat16 numbers, it may become the other, 2^-8 away.
+// The middle is met once in 2^15 numbers for each unit in float32's last place, of which a sum is a few off:
+// once in a thousand numbers, or thrice among few of them. Not rounding them at all is off by about 1e-3.
+double bfloat16_tolerance(const Case& which) {
+  if (which.compute == DType::f32 || !which.project) return 0;
+  const auto numbers =
+      static_cast<double>(which.batch * which.h * which.w * which.wide) / which.stride / which.stride;
+  return 0x1p-8 * std::sqrt(1e-3 + 3 / numbers);
+}
+
 void expect_agreement(const Case& which) {
   SCOPED_TRACE(which.name());
   Block block(which);
   const auto y = block.fast(1, true);
-  EXPECT_TRUE(test::close_by_norm(y, block.expected(), tolerance(which.in_c + 9 + which.wide)));
+  EXPECT_TRUE(test::close_by_norm(y, block.expected(),
+                                  tolerance(which.in_c + 9 + which.wide) + bfloat16_tolerance(which)));
   EXPECT_TRUE(test::same_bits(block.fast(1, false), y)) << "without prepared weights";
   EXPECT_TRUE(test::same_bits(block.fast(2, true), y)) << "with two threads";
   EXPECT_TRUE(test::same_bits(block.fast(3, false), y)) << "with three threads";
@@ -199,6 +215,36 @@ TEST(FastInvertedResidual, AgreesOnManyChannels) {
   expect_agreement({64, 384, 64, 14, 14, 3, 1, 1, 1, 1, true, true, true});
   expect_agreement({96, 576, 160, 14, 14, 3, 2, 1, 1});
   expect_agreement({160, 960, 320, 7, 7, 3, 1, 1, 1, 3});
+}
+
+TEST(FastInvertedResidual, AgreesInBFloat16) {
+  PILA_NEEDS_BFLOAT16();
+  const auto expect_rounded_agreement = [](Case which) {
+    which.compute = DType::bf16;
+    expect_agreement(which);
+  };
+  for (const std::int64_t wide : {1, 15, 16, 17, 47, 48, 49, 64, 113}) {
+    for (const std::int64_t in_c : {1, 5, 8, 31}) {
+      expect_rounded_agreement({in_c, wide, 8, 5, 6});
+      expect_rounded_agreement({in_c, wide, 70, 6, 5, 5, 2, 0, 0});
+    }
+  }
+  for (const std::int64_t out_c : {1, 16, 17, 31, 33, 64, 65, 97}) {
+    expect_rounded_agreement({3, 20, out_c, 4, 15, 3, 1, 1, 1, 2, true, true, true});
+  }
+  for (const bool expand : {false, true}) {
+    for (const bool project : {false, true}) {
+      if (!expand && !project) continue;
+      for (const auto activation : {Activation::none, Activation::relu6, Activation::silu}) {
+        expect_rounded_agreement(
+            {7, 40, 9, 10, 9, 3, 1, 1, 1, 1, expand, project, project, false, activation, activation});
+      }
+    }
+  }
+  expect_rounded_agreement({16, 96, 24, 56, 56, 3, 2, 0, 0});
+  expect_rounded_agreement({24, 144, 24, 40, 56, 3, 1, 1, 1, 1, true, true, true});
+  expect_rounded_agreement({64, 384, 64, 14, 14, 3, 1, 1, 1, 1, true, true, true});
+  expect_rounded_agreement({160, 960, 320, 7, 7, 3, 1, 1, 1, 3});
 }
 
 TEST(FastInvertedResidual, LeavesOtherWindowsToTheReference) {

@@ -10,6 +10,7 @@
 #include "kernels/reference/reference.h"
 #include "tests/support/compare.h"
 #include "tests/support/guarded_buffer.h"
+#include "tests/support/needs_bfloat16.h"
 #include "tests/support/random_data.h"
 #include "tests/support/run_kernel.h"
 
@@ -27,6 +28,7 @@ struct Case {
   bool transpose_a = false, transpose_b = false;
   bool bias = false, residual = false;
   Activation activation = Activation::none;
+  DType compute = DType::f32;
 
   std::string name() const {
     return std::to_string(m) + " x " + std::to_string(n) + " x " + std::to_string(k) +
@@ -44,6 +46,7 @@ class Product {
         bias_(test::uniform_data<float>(size(1, which.n), 3)),
         residual_(test::uniform_data<float>(which.residual ? size(which.m, which.n) : 0, 4)),
         count_(size(which.m, which.n)) {
+    args_.compute = which.compute;
     args_.m = which.m;
     args_.n = which.n;
     args_.k = which.k;
@@ -61,7 +64,7 @@ class Product {
     GuardedBuffer<float> c(count_);
     args_.c = c.data();
     const auto* kernel = table().matmul.select(args_);
-    EXPECT_STREQ(kernel->name, "matmul_f32_tiles");
+    EXPECT_STREQ(kernel->name, args_.compute == DType::bf16 ? "matmul_bf16_panels" : "matmul_f32_tiles");
     prepared ? test::run_prepared(*kernel, args_, stream) : test::run_kernel(*kernel, args_, stream);
     EXPECT_TRUE(c.check(test::Written::all));
     return c.values();
@@ -119,6 +122,30 @@ TEST(FastMatmul, AgreesOnWideAndNarrowShapes) {
       if (shape.transpose_a) break;
     }
   }
+}
+
+// Both round the same numbers, and products of bfloat16 are exact in float32: sums differ as float32's do.
+TEST(FastMatmul, AgreesInBFloat16) {
+  PILA_NEEDS_BFLOAT16();
+  for (const std::int64_t m : {0, 1, 2, 13, 57, 130}) {
+    for (const std::int64_t n : {0, 1, 15, 17, 32, 33, 100}) {
+      for (const std::int64_t k : {0, 1, 3, 4, 33, 320}) {
+        const bool odd = k % 2 != 0;
+        const auto activation = odd ? Activation::relu6 : Activation::silu;
+        const Case which{m, n, k, false, false, odd, n > 16, activation, DType::bf16};
+        expect_agreement(which);
+        Product product(which);
+        EXPECT_TRUE(test::same_bits(product.fast(3, true), product.fast(1))) << which.name();
+      }
+    }
+  }
+}
+
+TEST(FastMatmul, LeavesTransposedProductsInBFloat16ToTheReference) {
+  Matmul args;
+  args.compute = DType::bf16;
+  args.transpose_b = true;
+  EXPECT_STREQ(table().matmul.select(args)->name, "reference");
 }
 
 // A weight gradient: k is cut into chunks here, whose last is short.

@@ -1,0 +1,59 @@
+#include "kernels/cpu/bfloat16.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "tests/support/guarded_buffer.h"
+#include "tests/support/needs_bfloat16.h"
+#include "tests/support/random_data.h"
+
+namespace pila::kernels::cpu {
+namespace {
+
+// Value number `i` of a row of pairs, as bits.
+std::uint16_t value_of(const BFloat16Pair* row, std::size_t i) {
+  return static_cast<std::uint16_t>(row[i / 2].bits >> (i % 2 * 16));
+}
+
+TEST(BFloat16, RoundsRowsAndPutsZerosBehindThem) {
+  PILA_NEEDS_BFLOAT16();
+  constexpr std::size_t kRows = 3;
+  for (const std::size_t size : {1, 2, 5, 15, 16, 17, 31, 32, 33, 100}) {
+    for (const std::size_t more : {0, 1, 20}) {
+      const std::size_t pairs = (size + 1) / 2 + more;
+      const test::GuardedBuffer<float> from(test::uniform_data<float>(kRows * size, size));
+      test::GuardedBuffer<std::uint32_t> to(kRows * pairs);
+      auto* rounded = reinterpret_cast<BFloat16Pair*>(to.data());
+      round_rows(from.data(), kRows, static_cast<std::int64_t>(size), rounded,
+                 static_cast<std::int64_t>(pairs));
+      EXPECT_TRUE(to.check(test::Written::all)) << size << " to " << pairs << " pairs";
+      for (std::size_t r = 0; r < kRows; ++r) {
+        for (std::size_t i = 0; i < 2 * pairs; ++i) {
+          const std::uint16_t expected = i < size ? to_bfloat16(from[r * size + i]).bits : std::uint16_t{0};
+          ASSERT_EQ(value_of(rounded + r * pairs, i), expected) << size << " to " << pairs << ", value " << i;
+        }
+      }
+    }
+  }
+}
+
+TEST(BFloat16, RoundsTiesToEvenAndKeepsSpecialNumbers) {
+  PILA_NEEDS_BFLOAT16();
+  const float infinity = std::numeric_limits<float>::infinity();
+  const std::vector<float> from = {0x1.01p0f, 0x1.03p0f, 3.4e38f, -infinity, -0.0f, 0x1p-126f};
+  std::vector<BFloat16Pair> to(3);
+  round_rows(from.data(), 1, 6, to.data(), 3);
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    EXPECT_EQ(value_of(to.data(), i), to_bfloat16(from[i]).bits) << from[i];
+  }
+  const float others[] = {std::nanf(""), 0x1p-127f};
+  round_rows(others, 1, 2, to.data(), 1);
+  EXPECT_TRUE(std::isnan(to_float(BFloat16{value_of(to.data(), 0)})));
+  EXPECT_EQ(value_of(to.data(), 1), 0) << "subnormal";
+}
+
+}  // namespace
+}  // namespace pila::kernels::cpu
