@@ -38,12 +38,14 @@ struct ImageConvAttributes {
   bool bias = false;
 };
 
-// a, b, [bias], [residual]; all axes of a and b but the last are rows.
+// a, b, [bias], [residual]; all axes of a and b but the last are rows. compute: what the factors of products
+// are rounded to (see kernels/args/matmul.h), here and below; float32 leaves them as they are.
 struct MatmulAttributes {
   Shape a, b, y;
   bool transpose_a = false, transpose_b = false;
   kernels::Activation activation = kernels::Activation::none;
   bool bias = false, residual = false;
+  DType compute = DType::f32;
 };
 
 // x [n, ..., k], b (the last two axes are [k, columns]), [bias]: the mean of activation(x b + bias) over all
@@ -51,6 +53,7 @@ struct MatmulAttributes {
 struct PooledMatmulAttributes {
   kernels::Activation activation = kernels::Activation::none;
   bool bias = false;
+  DType compute = DType::f32;
 };
 
 // x, [expand kernel, [bias]], depthwise kernel, [bias], [project kernel, [bias]], [residual].
@@ -62,6 +65,7 @@ struct InvertedResidualAttributes {
   kernels::ConvShape shape;  // of the depthwise convolution
   Step expand, depthwise, project;
   bool residual = false;
+  DType compute = DType::f32;  // of expand and project
 };
 
 // x, gamma, beta, mean, variance.

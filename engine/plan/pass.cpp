@@ -4,7 +4,7 @@
 
 namespace pila {
 
-std::span<const Pass* const> inference_passes() {
+std::vector<const Pass*> inference_passes(DType precision) {
   static const FoldConstants fold_constants;
   static const DropIdentity drop_identity;
   static const MergeEqual merge_equal;
@@ -15,10 +15,18 @@ std::span<const Pass* const> inference_passes() {
   static const FusePixels fuse_pixels;
   static const FuseInvertedResidual fuse_inverted_residual;
   static const FusePooling fuse_pooling;
-  static const Pass* const passes[] = {
-      &fold_constants,  &drop_identity, &merge_equal, &fuse_padding,           &fold_batch_norm,
-      &fuse_activation, &fuse_residual, &fuse_pixels, &fuse_inverted_residual, &fuse_pooling};
-  return passes;
+  static const LowerPrecision to_float32(DType::f32), to_bfloat16(DType::bf16);
+  return {&fold_constants,
+          &drop_identity,
+          &merge_equal,
+          &fuse_padding,
+          &fold_batch_norm,
+          &fuse_activation,
+          &fuse_residual,
+          &fuse_pixels,
+          &fuse_inverted_residual,
+          &fuse_pooling,
+          precision == DType::bf16 ? &to_bfloat16 : &to_float32};
 }
 
 }  // namespace pila

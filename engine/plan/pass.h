@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
 #include <string_view>
+#include <vector>
 
 #include "engine/plan/graph.h"
 
@@ -18,7 +18,8 @@ class Pass {
   virtual std::size_t run(const Context& ctx, Graph& graph) const = 0;
 };
 
-// The passes for inference, in the order in which they run: each finds what those before it leave.
-std::span<const Pass* const> inference_passes();
+// The passes for inference, in the order in which they run: each finds what those before it leave. The last
+// lowers products to `precision`, float32 or bfloat16.
+std::vector<const Pass*> inference_passes(DType precision = DType::f32);
 
 }  // namespace pila

@@ -35,6 +35,17 @@ void check_names(const std::vector<std::string>& names) {
   }
 }
 
+void check_precision(const Context& ctx, DType precision) {
+  if (precision == DType::f32) return;
+  if (precision != DType::bf16) {
+    throw UsageError("[plan] expected precision float32 or bfloat16, got " + to_string(precision));
+  }
+  if (const char* lacks = ctx.kernels().lacks_bf16) {
+    throw UsageError(std::string("[plan] expected a processor with ") + lacks +
+                     " for precision bfloat16, got one without");
+  }
+}
+
 class Collector : public CallCollector {
  public:
   void take(std::string_view, std::unique_ptr<const KernelCall> call) override {
@@ -64,6 +75,7 @@ bool weights_are_constant(const Graph& graph, const Node& node) {
 
 std::shared_ptr<const Plan> Plan::build(const Context& ctx, Graph graph, const PlanOptions& options) {
   check_names(options.without);
+  check_precision(ctx, options.precision);
   const std::shared_ptr<Plan> plan(new Plan(ctx.inference().no_grad(), std::move(graph)));
   plan->rewrite(options);
   plan->lay_out();
@@ -80,7 +92,7 @@ void Plan::rewrite(const PlanOptions& options) {
                        "' overwrites its input: expected a computation for inference");
     }
   }
-  for (const Pass* pass : inference_passes()) {
+  for (const Pass* pass : inference_passes(options.precision)) {
     if (contains(options.without, pass->name())) continue;
     passes_.push_back({std::string(pass->name()), pass->run(ctx_, graph_)});
   }

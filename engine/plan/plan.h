@@ -15,7 +15,10 @@ namespace pila {
 
 struct PlanOptions {
   // Names of passes to leave out (see pass.h), or "prepare-weights". Unknown ones throw UsageError.
-  std::vector<std::string> without;
+  std::vector<std::string> without = {};
+  // What factors of float32's products are rounded to: float32 (as they are) or bfloat16. UsageError for
+  // others, and where the processor has no such products.
+  DType precision = DType::f32;
 };
 
 // Immutable once it is built, and shared by the sessions that run it.

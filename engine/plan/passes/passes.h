@@ -37,4 +37,16 @@ PILA_PASS(FusePooling, "fuse-pooling");
 
 #undef PILA_PASS
 
+// Lets products of float32 round their factors to `precision`, where neither is transposed. float32 leaves
+// them as they are.
+class LowerPrecision : public Pass {
+ public:
+  explicit LowerPrecision(DType precision) : precision_(precision) {}
+  std::string_view name() const override { return "lower-precision"; }
+  std::size_t run(const Context& ctx, Graph& graph) const override;
+
+ private:
+  const DType precision_;
+};
+
 }  // namespace pila
