@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/core/command.h"
+#include "apps/core/precision.h"
 #include "apps/report/evaluate_command.h"
 
 int main(int argc, char** argv) {
@@ -39,6 +40,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0, 1024))
       ->capture_default_str()
       ->type_name("N");
+  pila::add_precision_option(app, options.precision);
   app.footer(
       "The report goes to standard output, all else to standard error.\n"
       "Images that cannot be read are reported and skipped.\n"

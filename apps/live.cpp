@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/core/command.h"
+#include "apps/core/precision.h"
 #include "apps/live/classify_images.h"
 #include "apps/media/image.h"
 
@@ -31,9 +32,10 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0, 1024))
       ->capture_default_str()
       ->type_name("N");
+  pila::add_precision_option(app, options.plan.precision);
   app.add_flag("--explain-plan", options.explain_plan,
                "print how the network is computed: passes, operations, shapes, bytes, kernels");
-  app.add_option("--without-pass", options.without_passes,
+  app.add_option("--without-pass", options.plan.without,
                  "leave a pass of the plan out, by its name in --explain-plan")
       ->expected(1)
       ->take_all()

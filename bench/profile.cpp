@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apps/core/command.h"
+#include "apps/core/precision.h"
 #include "bench/kernels/machine_peak.h"
 #include "engine/plan/cost.h"
 #include "layers/planned_model.h"
@@ -88,6 +89,7 @@ void print_json(const std::vector<Row>& rows, const MachinePeak& peak, const Opt
   }
   const nlohmann::json all = {{"threads", options.threads},
                               {"batch", options.batch},
+                              {"precision", to_string(options.plan.precision)},
                               {"peak_multiply_adds_per_s", peak.gflops / 2 * 1e9},
                               {"nodes", nodes}};
   std::printf("%s\n", all.dump(1).c_str());
@@ -139,6 +141,7 @@ int main(int argc, char** argv) {
       ->expected(1)
       ->take_all()
       ->type_name("PASS");
+  pila::add_precision_option(app, options.plan.precision);
   app.add_flag("--json", options.json, "print JSON");
   return pila::run_command(app, argc, argv, [&] { return pila::bench::run(options); });
 }

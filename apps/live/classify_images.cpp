@@ -53,7 +53,7 @@ int classify_images(const ClassifyImagesOptions& options) {
   const StillImages images = find_images(options.source);
   if (images.files.empty())
     throw FileError(options.source.string() + ": a picture is expected, and there is none");
-  const Classifier classifier(options.model, options.labels, options.threads, {options.without_passes});
+  const Classifier classifier(options.model, options.labels, options.threads, options.plan);
 
   const bool results_on_terminal =
       (options.json.empty() || options.json == "-") && isatty(STDOUT_FILENO) != 0;

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/plan/plan.h"
+
 namespace pila {
 
 struct ClassifyImagesOptions {
@@ -14,7 +16,7 @@ struct ClassifyImagesOptions {
   std::size_t top = 5;
   std::size_t batch = 8;
   int threads = 0;
-  std::vector<std::string> without_passes;  // of the plan
+  PlanOptions plan;
   bool explain_plan = false;
   std::int64_t max_pixels = 0;
 };

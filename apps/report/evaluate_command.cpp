@@ -149,6 +149,7 @@ class Evaluator {
                       Progress& progress) const {
     PredictOptions how;
     how.batch = options_.batch;
+    how.plan.precision = options_.precision;
     how.progress = [&](std::int64_t count) { progress.advance(count); };
     how.message = [&](const std::string& line) { progress.note(line); };
     auto result = predict_files(ctx_, *loaded_.model, loaded_.preprocessing, classes_, files, how);

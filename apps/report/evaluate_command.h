@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/core/dtype.h"
+
 namespace pila {
 
 struct EvaluateOptions {
@@ -16,6 +18,7 @@ struct EvaluateOptions {
   int gradcam = 0;
   std::int64_t batch = 8;
   int threads = 0;
+  DType precision = DType::f32;  // of the network's products
 };
 
 // Returns the exit code; throws what ends the work.

@@ -33,7 +33,7 @@ FilePredictions predict_files(const Context& ctx, const Model& model, const Prep
   std::vector<std::filesystem::path> paths;
   for (const LabelledFile& file : files) paths.push_back(file.path);
   ImageLoader loader(paths, preprocessing, options.max_pixels, static_cast<std::size_t>(options.batch));
-  PlannedModel planned(ctx, model, preprocessing, GraphInput::images);
+  PlannedModel planned(ctx, model, preprocessing, GraphInput::images, options.plan);
   std::vector<float> pixels;
   std::int64_t waiting = 0, taken = 0;
   const auto run = [&] {

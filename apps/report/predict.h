@@ -27,6 +27,7 @@ struct LabelledFile {
 struct PredictOptions {
   std::int64_t batch = 8;
   std::int64_t max_pixels = 100'000'000;
+  PlanOptions plan;
   std::function<void(std::int64_t count)> progress;      // so many files more are done
   std::function<void(const std::string& line)> message;  // a file was skipped, or is odd
 };

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "apps/core/precision.h"
 #include "apps/core/stopwatch.h"
 #include "engine/autograd/tape.h"
 #include "engine/core/error.h"
@@ -30,6 +31,7 @@ struct Options {
   double width = 1;
   std::int64_t size = 224, batch = 1;
   int threads = 1, warm_ups = 3;
+  PlanOptions plan;
 };
 
 // Of this process' memory, what is in the machine's.
@@ -70,7 +72,8 @@ class Network {
       : ctx_(Device::cpu(options.threads)),
         inputs_(read_inputs(ctx_, options)),
         model_(ctx_, spec(options)),
-        planned_(ctx_, model_, {.height = options.size, .width = options.size}, GraphInput::images) {
+        planned_(ctx_, model_, {.height = options.size, .width = options.size}, GraphInput::images,
+                 options.plan) {
     if (!options.weights.empty()) load_weights(ctx_, model_, read_weight_file(options.weights));
     if (options.mode == "train") {
       std::vector<AdamParameter> parameters;
@@ -167,6 +170,7 @@ int main(int argc, char** argv) {
   app.add_option("--batch", options.batch)->capture_default_str();
   app.add_option("--threads", options.threads)->capture_default_str();
   app.add_option("--warm-ups", options.warm_ups)->capture_default_str();
+  pila::add_precision_option(app, options.plan.precision);
   CLI11_PARSE(app, argc, argv);
   try {
     pila::bench::serve(options);

@@ -231,6 +231,7 @@ TEST_F(Live, BadInputIsOneLineOfError) {
       {"unknown option", {"--model", m, "--source", p, "--fast"}, 2, "--fast"},
       {"number expected", {"--model", m, "--source", p, "--top", "many"}, 2, "--top"},
       {"no image at a time", {"--model", m, "--source", p, "--batch", "0"}, 2, "--batch"},
+      {"unknown precision", {"--model", m, "--source", p, "--precision", "float16"}, 2, "--precision"},
       {"negative threads", {"--model", m, "--source", p, "--threads", "-1"}, 2, "--threads"},
       {"absent model", {"--model", "absent.h5", "--source", p}, 1, "absent.h5: "},
       {"folder for a model", {"--model", "pictures", "--source", p}, 1, "pictures: "},
