@@ -23,18 +23,6 @@ bool contains(const std::vector<std::string>& names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();
 }
 
-void check_names(const std::vector<std::string>& names) {
-  std::string known = kPrepareWeights;
-  for (const Pass* pass : inference_passes()) known.append(", ").append(pass->name());
-  for (const std::string& name : names) {
-    const bool is_pass =
-        std::ranges::any_of(inference_passes(), [&](const Pass* pass) { return pass->name() == name; });
-    if (!is_pass && name != kPrepareWeights) {
-      throw UsageError("[plan] expected one of the passes " + known + ", got '" + name + "'");
-    }
-  }
-}
-
 class Collector : public CallCollector {
  public:
   void take(std::string_view, std::unique_ptr<const KernelCall> call) override {
@@ -62,8 +50,20 @@ bool weights_are_constant(const Graph& graph, const Node& node) {
 
 }  // namespace
 
+void check(const PlanOptions& options) {
+  std::string known = kPrepareWeights;
+  for (const Pass* pass : inference_passes()) known.append(", ").append(pass->name());
+  for (const std::string& name : options.without) {
+    const bool is_pass =
+        std::ranges::any_of(inference_passes(), [&](const Pass* pass) { return pass->name() == name; });
+    if (!is_pass && name != kPrepareWeights) {
+      throw UsageError("[plan] expected one of the passes " + known + ", got '" + name + "'");
+    }
+  }
+}
+
 std::shared_ptr<const Plan> Plan::build(const Context& ctx, Graph graph, const PlanOptions& options) {
-  check_names(options.without);
+  check(options);
   const std::shared_ptr<Plan> plan(new Plan(ctx.inference().no_grad(), std::move(graph)));
   plan->rewrite(options);
   plan->lay_out();

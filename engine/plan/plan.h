@@ -14,9 +14,12 @@
 namespace pila {
 
 struct PlanOptions {
-  // Names of passes to leave out (see pass.h), or "prepare-weights". Unknown ones throw UsageError.
+  // Names of passes to leave out (see pass.h), or "prepare-weights".
   std::vector<std::string> without;
 };
+
+// Throws UsageError for names of passes that there are not.
+void check(const PlanOptions& options);
 
 // Immutable once it is built, and shared by the sessions that run it.
 class Plan {
