@@ -29,6 +29,7 @@ class Plan {
   // node's name.
   static std::shared_ptr<const Plan> build(const Context& ctx, Graph graph, const PlanOptions& options = {});
 
+  // As the passes left it. Constants that kernels have prepared copies of have no values any more.
   const Graph& graph() const { return graph_; }
   // Bytes of prepared weights, and of what one session needs.
   std::size_t prepared_bytes() const;
