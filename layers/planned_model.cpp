@@ -13,7 +13,9 @@ PlannedModel::PlannedModel(const Context& ctx, const Model& model, const Preproc
       model_(model),
       preprocessing_(preprocessing),
       input_(input),
-      options_(std::move(options)) {}
+      options_(std::move(options)) {
+  check(ctx, options_);
+}
 
 const Session& PlannedModel::session(std::int64_t batch) {
   const auto known = sessions_.find(batch);

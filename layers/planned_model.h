@@ -16,11 +16,11 @@ namespace pila {
 // For one thread at a time.
 class PlannedModel {
  public:
-  // The model has to live as long. Throws what trace_model() does.
+  // The model has to live as long. Throws UsageError for options that no plan can be built by.
   PlannedModel(const Context& ctx, const Model& model, const Preprocessing& preprocessing, GraphInput input,
                PlanOptions options = {});
 
-  // The session for this many images; it is kept. Throws what Plan::build() does.
+  // The session for this many images; it is kept. Throws what trace_model() and Plan::build() do.
   const Session& session(std::int64_t batch);
 
   struct Outputs {

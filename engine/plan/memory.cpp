@@ -6,8 +6,6 @@
 namespace pila {
 namespace {
 
-constexpr std::size_t kAlignment = 64;
-
 bool overlap(const Lifetime& a, const Lifetime& b) { return a.first <= b.last && b.first <= a.last; }
 
 }  // namespace
@@ -26,7 +24,7 @@ MemoryLayout plan_memory(std::span<const Lifetime> values) {
       if (!overlap(values[i], values[other])) continue;
       if (offset + values[i].bytes <= layout.offsets[other]) break;
       const std::size_t end = layout.offsets[other] + values[other].bytes;
-      offset = std::max(offset, (end + kAlignment - 1) / kAlignment * kAlignment);
+      offset = std::max(offset, aligned(end));
     }
     layout.offsets[i] = offset;
     layout.bytes = std::max(layout.bytes, offset + values[i].bytes);

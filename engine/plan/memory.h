@@ -7,6 +7,9 @@
 
 namespace pila {
 
+// Bytes rounded up to where the next piece of memory may begin.
+constexpr std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+
 // A value that is made in step `first` and read last in step `last`.
 struct Lifetime {
   std::size_t bytes = 0;

@@ -13,17 +13,13 @@ namespace {
 
 constexpr const char* kPrepareWeights = "prepare-weights";
 
-constexpr std::size_t kAlignment = 64;
-
-std::size_t round_up(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
-
 TensorSpec bytes_spec(std::size_t count) { return {{static_cast<std::int64_t>(count)}, DType::u8}; }
 
 bool contains(const std::vector<std::string>& names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();
 }
 
-void check_names(const std::vector<std::string>& names) {
+void check_passes(const std::vector<std::string>& names) {
   std::string known = kPrepareWeights;
   for (const Pass* pass : inference_passes()) known.append(", ").append(pass->name());
   for (const std::string& name : names) {
@@ -73,9 +69,13 @@ bool weights_are_constant(const Graph& graph, const Node& node) {
 
 }  // namespace
 
-std::shared_ptr<const Plan> Plan::build(const Context& ctx, Graph graph, const PlanOptions& options) {
-  check_names(options.without);
+void check(const Context& ctx, const PlanOptions& options) {
+  check_passes(options.without);
   check_precision(ctx, options.precision);
+}
+
+std::shared_ptr<const Plan> Plan::build(const Context& ctx, Graph graph, const PlanOptions& options) {
+  check(ctx, options);
   const std::shared_ptr<Plan> plan(new Plan(ctx.inference().no_grad(), std::move(graph)));
   plan->rewrite(options);
   plan->lay_out();
@@ -162,7 +162,7 @@ void Plan::prepare(bool weights) {
   std::size_t total = 0;
   for (std::size_t i = 0; i < bound.size(); ++i) {
     if (weights && weights_are_constant(graph_, graph_.nodes()[nodes[i]])) {
-      sizes[i] = round_up(bound[i]->prepared_size(ctx_.stream()));
+      sizes[i] = aligned(bound[i]->prepared_size(ctx_.stream()));
     }
     total += sizes[i];
   }
@@ -183,10 +183,13 @@ void Plan::prepare(bool weights) {
 void Plan::drop_prepared_constants() {
   std::vector<bool> read(graph_.value_count());  // by a kernel that has no copy
   for (const ValueId id : graph_.outputs()) read[id] = true;
-  std::vector<bool> prepared(graph_.nodes().size());
-  for (const Call& call : calls_) prepared[call.node] = call.prepared.defined();
-  for (std::size_t n = 0; n < prepared.size(); ++n) {
-    if (prepared[n]) continue;
+  std::vector<bool> copied(graph_.nodes().size());  // by all of a node's kernels
+  for (const Call& call : calls_) copied[call.node] = true;
+  for (const Call& call : calls_) {
+    if (!call.prepared) copied[call.node] = false;
+  }
+  for (std::size_t n = 0; n < copied.size(); ++n) {
+    if (copied[n]) continue;
     for (const ValueId id : graph_.nodes()[n].inputs) read[id] = true;
   }
   const auto drops = [&](ValueId id) {

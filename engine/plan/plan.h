@@ -14,12 +14,14 @@
 namespace pila {
 
 struct PlanOptions {
-  // Names of passes to leave out (see pass.h), or "prepare-weights". Unknown ones throw UsageError.
+  // Names of passes to leave out (see pass.h), or "prepare-weights".
   std::vector<std::string> without = {};
-  // What factors of float32's products are rounded to: float32 (as they are) or bfloat16. UsageError for
-  // others, and where the processor has no such products.
+  // What factors of float32's products are rounded to: float32 (as they are) or bfloat16.
   DType precision = DType::f32;
 };
+
+// Throws UsageError for names of passes that there are not, and for a precision that the device does not have.
+void check(const Context& ctx, const PlanOptions& options);
 
 // Immutable once it is built, and shared by the sessions that run it.
 class Plan {
@@ -29,6 +31,7 @@ class Plan {
   // node's name.
   static std::shared_ptr<const Plan> build(const Context& ctx, Graph graph, const PlanOptions& options = {});
 
+  // As the passes left it. Constants that kernels have prepared copies of have no values any more.
   const Graph& graph() const { return graph_; }
   // Bytes of prepared weights, and of what one session needs.
   std::size_t prepared_bytes() const;

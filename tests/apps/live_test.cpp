@@ -88,6 +88,27 @@ class Live : public testing::Test {
   test::TemporaryFolder folder_;
 };
 
+TEST_F(Live, ExplainsItsPlan) {
+  const auto run = live_good({"--explain-plan"});
+  EXPECT_EQ(run.exit_code, 0);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("pass fuse-inverted-residual: 17\n"),
+                             HasSubstr("inverted_residual block_1_project: float32[1, 16, 16, 8] to "
+                                       "float32[1, 8, 8, 8]")));
+}
+
+TEST_F(Live, LeavesPassesOut) {
+  const auto run = live_good({"--json", "-"}),
+             without = live_good({"--json", "-", "--without-pass", "fuse-inverted-residual"});
+  EXPECT_EQ(without.exit_code, 0);
+  const auto some = parse_lines(run.out), others = parse_lines(without.out);
+  ASSERT_EQ(some.size(), others.size());
+  for (std::size_t i = 0; i < some.size(); ++i) EXPECT_EQ(some[i]["label"], others[i]["label"]);
+
+  const auto unknown = live_good({"--without-pass", "fuse-all"});
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("expected one of the passes prepare-weights, fold-constants"));
+}
+
 TEST_F(Live, WritesOneJsonLineForEachImage) {
   const auto run = live_good({"--json", "-"});
   EXPECT_EQ(run.exit_code, 0);

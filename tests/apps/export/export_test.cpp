@@ -79,9 +79,13 @@ TEST(Protobuf, WritesTheWireFormat) {
   outer.add_bytes(3, "ab");
   outer.add_float(4, 1.0f);
   outer.add_message(16, inner);
-  const std::string expected = std::string("\x10\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01", 11) + "\x1A\x02" +
-                               "ab" + std::string("\x25\x00\x00\x80\x3F", 5) + "\x82\x01\x03\x08\xAC\x02";
-  EXPECT_EQ(outer.bytes(), expected);
+  constexpr char kExpected[] =
+      "\x10\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"
+      "\x1A\x02"
+      "ab"
+      "\x25\x00\x00\x80\x3F"
+      "\x82\x01\x03\x08\xAC\x02";
+  EXPECT_EQ(outer.bytes(), std::string_view(kExpected, sizeof kExpected - 1));
 }
 
 TEST(OnnxGraph, GivesEveryValueANameOfItsOwn) {
