@@ -10,6 +10,6 @@ class App;
 namespace pila {
 
 // Adds --precision float32|bfloat16, which sets `precision`.
-void add_precision_option(CLI::App& app, DType& precision);
+void add_precision_option(CLI::App& app, Precision& precision);
 
 }  // namespace pila

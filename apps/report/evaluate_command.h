@@ -18,7 +18,7 @@ struct EvaluateOptions {
   int gradcam = 0;
   std::int64_t batch = 8;
   int threads = 0;
-  DType precision = DType::f32;  // of the network's products
+  Precision precision = Precision::f32;  // of the network's products
 };
 
 // Returns the exit code; throws what ends the work.

@@ -22,4 +22,16 @@ std::string to_string(DType type) {
   return "unknown";
 }
 
+std::string to_string(Precision precision) {
+  switch (precision) {
+    case Precision::f32:
+      return "float32";
+    case Precision::bf16:
+      return "bfloat16";
+    case Precision::i8:
+      return "int8";
+  }
+  return "unknown";
+}
+
 }  // namespace pila

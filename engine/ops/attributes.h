@@ -12,6 +12,7 @@
 #include "kernels/args/elementwise.h"
 #include "kernels/args/image.h"
 #include "kernels/args/pool.h"
+#include "kernels/args/precision.h"
 #include "kernels/args/reduce.h"
 
 namespace pila {
@@ -38,14 +39,13 @@ struct ImageConvAttributes {
   bool bias = false;
 };
 
-// a, b, [bias], [residual]; all axes of a and b but the last are rows. compute: what the factors of products
-// are rounded to (see kernels/args/matmul.h), here and below; float32 leaves them as they are.
+// a, b, [bias], [residual]; all axes of a and b but the last are rows.
 struct MatmulAttributes {
   Shape a, b, y;
   bool transpose_a = false, transpose_b = false;
   kernels::Activation activation = kernels::Activation::none;
   bool bias = false, residual = false;
-  DType compute = DType::f32;
+  kernels::Rounding rounding;
 };
 
 // x [n, ..., k], b (the last two axes are [k, columns]), [bias]: the mean of activation(x b + bias) over all
@@ -53,7 +53,7 @@ struct MatmulAttributes {
 struct PooledMatmulAttributes {
   kernels::Activation activation = kernels::Activation::none;
   bool bias = false;
-  DType compute = DType::f32;
+  kernels::Rounding rounding;
 };
 
 // x, [expand kernel, [bias]], depthwise kernel, [bias], [project kernel, [bias]], [residual].
@@ -61,11 +61,11 @@ struct InvertedResidualAttributes {
   struct Step {
     bool present = false, bias = false;
     kernels::Activation activation = kernels::Activation::none;
+    kernels::Rounding rounding = {};
   };
   kernels::ConvShape shape;  // of the depthwise convolution
   Step expand, depthwise, project;
   bool residual = false;
-  DType compute = DType::f32;  // of expand and project
 };
 
 // x, gamma, beta, mean, variance.

@@ -68,7 +68,7 @@ class PooledMatmul : public WithoutGradient {
     const Shape &x = inputs[0].shape(), &b = inputs[1].shape();
     kernels::PooledMatmul args;
     args.type = inputs[0].type();
-    args.compute = attributes_.compute;
+    args.rounding = attributes_.rounding;
     args.batch = x[0];
     args.k = x[-1];
     args.n = b[-1];
@@ -93,7 +93,7 @@ class InvertedResidual : public WithoutGradient {
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
     check_same_type(name(), inputs);
-    const auto& [shape, expand, depthwise, project, residual, compute] = attributes_;
+    const auto& [shape, expand, depthwise, project, residual] = attributes_;
     std::int64_t channels = shape.out_c;
     if (project.present) {
       const std::size_t at = inputs.size() - 1 - (project.bias ? 1 : 0) - (residual ? 1 : 0);
@@ -104,10 +104,9 @@ class InvertedResidual : public WithoutGradient {
 
   void run(const Context& ctx, std::span<const Tensor> inputs,
            std::span<const Tensor> outputs) const override {
-    const auto& [shape, expand, depthwise, project, residual, compute] = attributes_;
+    const auto& [shape, expand, depthwise, project, residual] = attributes_;
     kernels::InvertedResidual args;
     args.type = inputs[0].type();
-    args.compute = compute;
     args.in_c = inputs[0].shape()[-1];
     args.out_c = outputs[0].shape()[-1];
     args.depthwise = shape;
@@ -131,6 +130,7 @@ class InvertedResidual : public WithoutGradient {
     result.w = take(step.present);
     result.bias = take(step.present && step.bias);
     result.activation = step.activation;
+    result.rounding = step.rounding;
     return result;
   }
 

@@ -24,7 +24,7 @@ class Matmul : public Op {
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
     check_same_type(name(), inputs);
     const kernels::Matmul args = extents();
-    const auto& [a, b, y, transpose_a, transpose_b, activation, bias, residual, compute] = attributes_;
+    const auto& [a, b, y, transpose_a, transpose_b, activation, bias, residual, rounding] = attributes_;
     const std::int64_t inner = transpose_b ? columns_of(b) : rows_of(b);
     const bool bias_fits = !bias || inputs[2].shape == Shape{args.n};
     const bool residual_fits = !residual || inputs.back().shape == y;
@@ -41,7 +41,7 @@ class Matmul : public Op {
            std::span<const Tensor> outputs) const override {
     kernels::Matmul args = extents();
     args.type = inputs[0].type();
-    args.compute = attributes_.compute;
+    args.rounding = attributes_.rounding;
     args.a = inputs[0].data();
     args.b = inputs[1].data();
     args.c = outputs[0].data();
@@ -84,7 +84,7 @@ class Matmul : public Op {
 
   kernels::Matmul extents() const {
     kernels::Matmul args;
-    const auto& [a, b, y, transpose_a, transpose_b, activation, bias, residual, compute] = attributes_;
+    const auto& [a, b, y, transpose_a, transpose_b, activation, bias, residual, rounding] = attributes_;
     args.m = transpose_a ? columns_of(a) : rows_of(a);
     args.k = transpose_a ? rows_of(a) : columns_of(a);
     args.n = transpose_b ? rows_of(b) : columns_of(b);

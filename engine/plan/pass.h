@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string_view>
 #include <vector>
 
 #include "engine/plan/graph.h"
+#include "engine/plan/ranges.h"
 
 namespace pila {
 
@@ -18,8 +20,8 @@ class Pass {
   virtual std::size_t run(const Context& ctx, Graph& graph) const = 0;
 };
 
-// The passes for inference, in the order in which they run: each finds what those before it leave. The last
-// lowers products to `precision`, float32 or bfloat16.
-std::vector<const Pass*> inference_passes(DType precision = DType::f32);
+// The passes for inference, in the order in which they run: each finds what those before it leave.
+std::vector<std::shared_ptr<const Pass>> inference_passes(Precision precision = Precision::f32,
+                                                          const Ranges& ranges = {});
 
 }  // namespace pila

@@ -21,24 +21,24 @@ bool contains(const std::vector<std::string>& names, std::string_view name) {
 
 void check_passes(const std::vector<std::string>& names) {
   std::string known = kPrepareWeights;
-  for (const Pass* pass : inference_passes()) known.append(", ").append(pass->name());
+  for (const auto& pass : inference_passes()) known.append(", ").append(pass->name());
   for (const std::string& name : names) {
     const bool is_pass =
-        std::ranges::any_of(inference_passes(), [&](const Pass* pass) { return pass->name() == name; });
+        std::ranges::any_of(inference_passes(), [&](const auto& pass) { return pass->name() == name; });
     if (!is_pass && name != kPrepareWeights) {
       throw UsageError("[plan] expected one of the passes " + known + ", got '" + name + "'");
     }
   }
 }
 
-void check_precision(const Context& ctx, DType precision) {
-  if (precision == DType::f32) return;
-  if (precision != DType::bf16) {
-    throw UsageError("[plan] expected precision float32 or bfloat16, got " + to_string(precision));
-  }
-  if (const char* lacks = ctx.kernels().lacks_bf16) {
+void check_precision(const Context& ctx, const PlanOptions& options) {
+  const char* lacks = ctx.kernels().lacks_bf16;
+  if (options.precision == Precision::bf16 && lacks != nullptr) {
     throw UsageError(std::string("[plan] expected a processor with ") + lacks +
                      " for precision bfloat16, got one without");
+  }
+  if (options.precision == Precision::i8 && options.ranges.empty()) {
+    throw UsageError("[plan] expected ranges of the network's products for precision int8, got none");
   }
 }
 
@@ -71,7 +71,7 @@ bool weights_are_constant(const Graph& graph, const Node& node) {
 
 void check(const Context& ctx, const PlanOptions& options) {
   check_passes(options.without);
-  check_precision(ctx, options.precision);
+  check_precision(ctx, options);
 }
 
 std::shared_ptr<const Plan> Plan::build(const Context& ctx, Graph graph, const PlanOptions& options) {
@@ -92,7 +92,7 @@ void Plan::rewrite(const PlanOptions& options) {
                        "' overwrites its input: expected a computation for inference");
     }
   }
-  for (const Pass* pass : inference_passes(options.precision)) {
+  for (const auto& pass : inference_passes(options.precision, options.ranges)) {
     if (contains(options.without, pass->name())) continue;
     passes_.push_back({std::string(pass->name()), pass->run(ctx_, graph_)});
   }

@@ -16,8 +16,10 @@ namespace pila {
 struct PlanOptions {
   // Names of passes to leave out (see pass.h), or "prepare-weights".
   std::vector<std::string> without = {};
-  // What factors of float32's products are rounded to: float32 (as they are) or bfloat16.
-  DType precision = DType::f32;
+  // What products of float32 with the network's weights round their factors to; to int8, those that have a
+  // range.
+  Precision precision = Precision::f32;
+  Ranges ranges = {};
 };
 
 // Throws UsageError for names of passes that there are not, and for a precision that the device does not have.

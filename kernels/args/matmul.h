@@ -1,19 +1,19 @@
 // The matrix product: dense layers and, in NHWC, pointwise convolutions.
 #pragma once
 
+#include "kernels/args/precision.h"
 #include "kernels/args/types.h"
 
 namespace pila::kernels {
 
-// `compute` says what the factors of products are rounded to, to nearest, ties to even, before they are
-// multiplied: f32 leaves them as they are; bf16 is for a `type` of f32. Sums, bias and residual stay `type`.
+// Only the factors of products are rounded: sums, bias and residual stay `type`.
 
 // c = epilogue(op(a) * op(b)); all row-major without gaps.
 // op(a): [m, k], stored [k, m] when transpose_a; op(b): [k, n], stored [n, k] when transpose_b; c: [m, n];
 // the epilogue's bias has n elements. Weights: b and the bias.
 struct Matmul {
   DType type = DType::f32;
-  DType compute = DType::f32;
+  Rounding rounding;
   std::int64_t m = 0, n = 0, k = 0;
   bool transpose_a = false, transpose_b = false;
   const void* a = nullptr;
@@ -26,7 +26,7 @@ struct Matmul {
 // average pooling behind it. a: [batch, rows, k]; b: [k, n]; c: [batch, n]. Weights: b and the bias.
 struct PooledMatmul {
   DType type = DType::f32;
-  DType compute = DType::f32;
+  Rounding rounding;
   std::int64_t batch = 0, rows = 0, n = 0, k = 0;
   const void* a = nullptr;
   const void* b = nullptr;

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kernels/args/half.h"
+#include "kernels/args/precision.h"
 #include "kernels/args/types.h"
 
 namespace pila::kernels::cpu {
@@ -28,16 +29,16 @@ inline constexpr std::int64_t kValues<BFloat16Pair> = 2;
 inline constexpr const char* kBFloat16Feature = "AVX-512 BF16";
 bool has_bfloat16();
 
-// Whether products of `type` with factors rounded to `compute` are made of this kind of elements, here.
+// Whether products of `type` with factors rounded to `precision` are made of this kind of elements, here.
 template <class Element>
-bool multiplies(DType type, DType compute);
+bool multiplies(DType type, Precision precision);
 template <>
-inline bool multiplies<float>(DType type, DType compute) {
-  return type == DType::f32 && compute == DType::f32;
+inline bool multiplies<float>(DType type, Precision precision) {
+  return type == DType::f32 && precision == Precision::f32;
 }
 template <>
-inline bool multiplies<BFloat16Pair>(DType type, DType compute) {
-  return type == DType::f32 && compute == DType::bf16 && has_bfloat16();
+inline bool multiplies<BFloat16Pair>(DType type, Precision precision) {
+  return type == DType::f32 && precision == Precision::bf16 && has_bfloat16();
 }
 
 // Rounds rows of `size` numbers to rows of `pairs` pairs, with zeros behind; to nearest, ties to even, and

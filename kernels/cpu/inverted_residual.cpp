@@ -289,7 +289,7 @@ template <class Element>
 bool supports(const InvertedResidual& args) {
   const ConvShape& s = args.depthwise;
   const Window& w = s.window;
-  return multiplies<Element>(args.type, args.compute) && s.in_c == s.out_c && s.in_c > 0 &&
+  return multiplies<Element>(args.type, precision_of(args)) && s.in_c == s.out_c && s.in_c > 0 &&
          (w.kernel_h == 3 || w.kernel_h == 5) && w.kernel_w == w.kernel_h &&
          (w.stride_h == 1 || w.stride_h == 2) && w.stride_w == w.stride_h && w.dilation_h == 1 &&
          w.dilation_w == 1 && w.pad_top >= 0 && w.pad_left >= 0;

@@ -21,7 +21,7 @@ struct InvertedResidualPlan {
       : lanes(lanes_of_a_vector),
         planes(ceil_div(args.depthwise.in_c, lanes)),
         chunks(planes, std::min<std::int64_t>(most_vectors, kChunkVectors)),
-        values(args.compute == DType::bf16 ? kValues<BFloat16Pair> : kValues<float>),
+        values(precision_of(args) == Precision::bf16 ? kValues<BFloat16Pair> : kValues<float>),
         filtered_vector(args.project.w == nullptr ? lanes : lanes / values),
         project(args.project.w == nullptr ? 0 : args.out_c, planes, filtered_vector),
         taps(args.depthwise.window.kernel_h * args.depthwise.window.kernel_w),

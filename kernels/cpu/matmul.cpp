@@ -142,7 +142,7 @@ Status multiply_columns(const Matmul& args, const Launch& launch) {
 // ---- the entry
 // ------------------------------------------------------------------------------------------------
 
-bool supports(const Matmul& args) { return multiplies<float>(args.type, args.compute); }
+bool supports(const Matmul& args) { return multiplies<float>(args.type, args.rounding.to); }
 
 std::size_t workspace_of(const Matmul& args, const Stream& stream, bool prepared) {
   const int threads = pool_of(stream).threads();

@@ -33,7 +33,7 @@ struct PairProduct {
 };
 
 bool supports(const Matmul& args) {
-  return multiplies<BFloat16Pair>(args.type, args.compute) && !args.transpose_a && !args.transpose_b;
+  return multiplies<BFloat16Pair>(args.type, args.rounding.to) && !args.transpose_a && !args.transpose_b;
 }
 
 template <bool kPrepared>

@@ -47,7 +47,7 @@ struct PooledScratch {
 
 template <class Element>
 bool supports(const PooledMatmul& args) {
-  return multiplies<Element>(args.type, args.compute);
+  return multiplies<Element>(args.type, args.rounding.to);
 }
 
 template <class Element, bool kPrepared>

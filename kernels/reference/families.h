@@ -3,10 +3,9 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <type_traits>
 
-#include "kernels/args/half.h"
 #include "kernels/kernel_table.h"
+#include "kernels/reference/factors.h"
 
 namespace pila::kernels::reference {
 
@@ -27,20 +26,6 @@ void add_fused_kernels(KernelTable& table);
 
 constexpr bool is_float(DType type) { return type == DType::f32 || type == DType::f64; }
 
-// Whether the factors of products of this type can be rounded so.
-constexpr bool can_round(DType type, DType compute) {
-  return compute == DType::f32 || (compute == DType::bf16 && type == DType::f32);
-}
-
-// A product's factor as it is multiplied.
-template <class T>
-double factor(DType compute, T value) {
-  if constexpr (std::is_same_v<T, float>) {
-    if (compute == DType::bf16) return to_float(to_bfloat16(value));
-  }
-  return value;
-}
-
 // The kernel that runs one of two functions, by the arguments' type.
 template <class Args, void (*run_f32)(const Args&), void (*run_f64)(const Args&)>
 Kernel<Args> float_kernel() {
@@ -59,7 +44,7 @@ template <class Args, void (*run_f32)(const Args&), void (*run_f64)(const Args&)
 Kernel<Args> product_kernel() {
   Kernel<Args> kernel = float_kernel<Args, run_f32, run_f64>();
   kernel.supports = [](const Args& args) {
-    return is_float(args.type) && can_round(args.type, args.compute);
+    return is_float(args.type) && can_round(args.type, args.rounding);
   };
   return kernel;
 }

@@ -48,6 +48,7 @@ template <class T>
 void pooled_matmul(const PooledMatmul& args) {
   const auto* b = static_cast<const T*>(args.b);
   auto* c = static_cast<T*>(args.c);
+  const Factors<T> factors(args.rounding, b, args.k, args.n, args.n, 1);
   const Epilogue epilogue{args.bias, nullptr, args.activation};
   for (std::int64_t image = 0; image < args.batch; ++image) {
     const T* a = static_cast<const T*>(args.a) + image * args.rows * args.k;
@@ -56,9 +57,9 @@ void pooled_matmul(const PooledMatmul& args) {
       for (std::int64_t row = 0; row < args.rows; ++row) {
         double sums[kTile] = {};
         for (std::int64_t p = 0; p < args.k; ++p) {
-          const double value = factor(args.compute, a[row * args.k + p]);
+          const double value = factors.a(a[row * args.k + p]);
           const T* from = b + p * args.n + begin;
-          for (std::int64_t j = 0; j < size; ++j) sums[j] += value * factor(args.compute, from[j]);
+          for (std::int64_t j = 0; j < size; ++j) sums[j] += value * factors.b(from[j], begin + j);
         }
         for (std::int64_t j = 0; j < size; ++j) means[j] += finish<T>(epilogue, sums[j], begin + j, 0);
       }
@@ -89,7 +90,7 @@ Matmul pointwise(const InvertedResidual& args, std::int64_t pixels, std::int64_t
                  const void* x, const Pointwise& step, const void* residual, void* y) {
   Matmul product;
   product.type = args.type;
-  product.compute = args.compute;
+  product.rounding = step.rounding;
   product.m = pixels;
   product.n = out_c;
   product.k = in_c;
@@ -121,7 +122,8 @@ Status inverted_residual(const InvertedResidual& args, const Launch& launch) {
 }
 
 bool supports_inverted_residual(const InvertedResidual& args) {
-  return is_float(args.type) && can_round(args.type, args.compute);
+  return is_float(args.type) && can_round(args.type, args.expand.rounding) &&
+         can_round(args.type, args.project.rounding);
 }
 
 }  // namespace

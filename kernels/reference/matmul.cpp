@@ -16,6 +16,7 @@ void matmul(const Matmul& args) {
   auto* c = static_cast<T*>(args.c);
   const std::int64_t a_row = args.transpose_a ? 1 : args.k, a_column = args.transpose_a ? args.m : 1;
   const std::int64_t b_row = args.transpose_b ? 1 : args.n, b_column = args.transpose_b ? args.k : 1;
+  const Factors<T> factors(args.rounding, b, args.k, args.n, b_row, b_column);
   for (std::int64_t top = 0; top < args.m; top += kRows) {
     const auto height = std::min(kRows, args.m - top);
     for_tiles(args.n, [&](auto left, auto width) {
@@ -23,9 +24,9 @@ void matmul(const Matmul& args) {
       double b_values[kTile];
       for (std::int64_t p = 0; p < args.k; ++p) {
         const T* from = b + p * b_row + left * b_column;
-        for (std::int64_t j = 0; j < width; ++j) b_values[j] = factor(args.compute, from[j * b_column]);
+        for (std::int64_t j = 0; j < width; ++j) b_values[j] = factors.b(from[j * b_column], left + j);
         for (std::int64_t i = 0; i < height; ++i) {
-          const double value = factor(args.compute, a[(top + i) * a_row + p * a_column]);
+          const double value = factors.a(a[(top + i) * a_row + p * a_column]);
           for (std::int64_t j = 0; j < width; ++j) sums[i][j] += value * b_values[j];
         }
       }

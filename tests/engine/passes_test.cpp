@@ -17,16 +17,16 @@ using testing::Not;
 // operations on probabilities.
 constexpr double kTolerance = 1e-5;
 
-const Pass& pass_named(std::string_view name) {
-  for (const Pass* pass : inference_passes()) {
-    if (pass->name() == name) return *pass;
+std::shared_ptr<const Pass> pass_named(std::string_view name) {
+  for (const auto& pass : inference_passes()) {
+    if (pass->name() == name) return pass;
   }
   throw UsageError("no pass " + std::string(name));
 }
 
 std::vector<std::string> all_pass_names() {
   std::vector<std::string> names;
-  for (const Pass* pass : inference_passes()) names.emplace_back(pass->name());
+  for (const auto& pass : inference_passes()) names.emplace_back(pass->name());
   return names;
 }
 
@@ -37,7 +37,7 @@ class PassesTest : public testing::Test {
 
   Graph after(std::initializer_list<const char*> passes) {
     Graph graph = net_.trace();
-    for (const char* pass : passes) places_ = pass_named(pass).run(ctx_, graph);
+    for (const char* pass : passes) places_ = pass_named(pass)->run(ctx_, graph);
     return graph;
   }
 
@@ -110,7 +110,7 @@ TEST_F(PassesTest, FoldConstantsComputesWhatNoInputReaches) {
   Graph graph = trace(ctx_, {&input, 1}, [&](const Context& ctx, std::span<const Tensor> inputs) {
     return std::vector{ops::add(ctx, inputs[0], ops::multiply(ctx, a, a))};
   });
-  EXPECT_EQ(pass_named("fold-constants").run(ctx_, graph), 1u);
+  EXPECT_EQ(pass_named("fold-constants")->run(ctx_, graph), 1u);
   ASSERT_THAT(test::op_names(graph), ElementsAre("add"));
   EXPECT_EQ(graph.value(graph.nodes()[0].inputs[1]).constant.to_vector<float>(ctx_),
             (std::vector<float>{4, 4, 4}));
@@ -123,7 +123,7 @@ TEST_F(PassesTest, MergeEqualComputesTheSameOnce) {
     return std::vector{ops::global_average_pool(ctx, x), ops::global_average_pool(ctx, x),
                        ops::reduce_mean(ctx, x, 1, 1), ops::activation(ctx, x, Activation::relu)};
   });
-  EXPECT_EQ(pass_named("merge-equal").run(ctx_, graph), 1u);
+  EXPECT_EQ(pass_named("merge-equal")->run(ctx_, graph), 1u);
   EXPECT_THAT(test::op_names(graph), ElementsAre("reduce_mean", "reduce_mean", "activation"));
   EXPECT_EQ(graph.outputs()[0], graph.outputs()[1]);
 }
@@ -135,7 +135,7 @@ TEST_F(PassesTest, LeavesAloneWhatOthersRead) {
     return std::vector{net_.norm(ctx, sums, Activation::relu), sums};
   });
   const auto before = test::op_names(graph);
-  for (const Pass* pass : inference_passes()) EXPECT_EQ(pass->run(ctx_, graph), 0u) << pass->name();
+  for (const auto& pass : inference_passes()) EXPECT_EQ(pass->run(ctx_, graph), 0u) << pass->name();
   EXPECT_EQ(test::op_names(graph), before);
 }
 

@@ -93,7 +93,7 @@ constexpr double kBFloat16Tolerance = 1e-2;
 TEST_F(PlanTest, RunsInBFloat16WhateverIsFused) {
   PILA_NEEDS_BFLOAT16();
   for (const char* without : {"prepare-weights", "fuse-inverted-residual", "fuse-pooling"}) {
-    const auto plan = Plan::build(ctx_, net_.trace(), {.without = {without}, .precision = DType::bf16});
+    const auto plan = Plan::build(ctx_, net_.trace(), {.without = {without}, .precision = Precision::bf16});
     const auto rounded = test::run_once(ctx_, Session(plan), pixels_);
     EXPECT_TRUE(test::close_each(rounded, eager_, kBFloat16Tolerance)) << without;
     EXPECT_GT(test::max_abs_error(rounded, eager_), 1e-5) << without << ": nothing was rounded";
@@ -106,7 +106,7 @@ TEST_F(PlanTest, InBFloat16GivesTheSameBitsAtAnyNumberOfThreads) {
   for (const int threads : {1, 2, 3}) {
     const Context ctx(Device::cpu(threads));
     test::PlanNet net(ctx);
-    const Session session(Plan::build(ctx, net.trace(), {.precision = DType::bf16}));
+    const Session session(Plan::build(ctx, net.trace(), {.precision = Precision::bf16}));
     const auto values = test::run_once(ctx, session, net.pixels());
     if (once.empty()) once = values;
     EXPECT_TRUE(test::same_bits(values, once)) << threads << " threads";
@@ -115,7 +115,7 @@ TEST_F(PlanTest, InBFloat16GivesTheSameBitsAtAnyNumberOfThreads) {
 
 TEST_F(PlanTest, NamesItsKernelsForBFloat16AndHalvesTheirWeights) {
   PILA_NEEDS_BFLOAT16();
-  const auto plan = Plan::build(ctx_, net_.trace(), {.precision = DType::bf16});
+  const auto plan = Plan::build(ctx_, net_.trace(), {.precision = Precision::bf16});
   const std::string text = plan->explain();
   EXPECT_THAT(text, HasSubstr("pass lower-precision: 3\n"));
   EXPECT_THAT(text, HasSubstr("; inverted_residual_bf16 (prepared weights)"));
@@ -127,20 +127,20 @@ TEST_F(PlanTest, NamesItsKernelsForBFloat16AndHalvesTheirWeights) {
 TEST_F(PlanTest, TheReferenceRoundsToo) {
   const Context ctx(Device::reference());
   test::PlanNet net(ctx);
-  const Session session(Plan::build(ctx, net.trace(), {.precision = DType::bf16}));
+  const Session session(Plan::build(ctx, net.trace(), {.precision = Precision::bf16}));
   const auto rounded = test::run_once(ctx, session, net.pixels());
   EXPECT_TRUE(test::close_each(rounded, eager_, kBFloat16Tolerance));
   EXPECT_GT(test::max_abs_error(rounded, eager_), 1e-5);
 }
 
-TEST_F(PlanTest, RefusesPrecisionsThatItDoesNotKnowOrTheProcessorLacks) {
-  EXPECT_THAT([&] { Plan::build(ctx_, net_.trace(), {.precision = DType::f16}); },
-              ThrowsMessage<UsageError>("[plan] expected precision float32 or bfloat16, got float16"));
+TEST_F(PlanTest, RefusesInt8WithoutRangesAndBFloat16WithoutTheProcessor) {
+  EXPECT_THAT([&] { Plan::build(ctx_, net_.trace(), {.precision = Precision::i8}); },
+              ThrowsMessage<UsageError>(HasSubstr("expected ranges of the network's products")));
   kernels::KernelTable table = kernels::cpu::table();
   table.lacks_bf16 = "AVX-512 BF16";
   const Context older(std::make_shared<Device>("cpu", kernels::cpu::create_device_api(), table, 1));
   test::PlanNet net(older);
-  EXPECT_THAT([&] { Plan::build(older, net.trace(), {.precision = DType::bf16}); },
+  EXPECT_THAT([&] { Plan::build(older, net.trace(), {.precision = Precision::bf16}); },
               ThrowsMessage<UsageError>(HasSubstr("expected a processor with AVX-512 BF16")));
 }
 

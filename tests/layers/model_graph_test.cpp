@@ -84,7 +84,7 @@ TEST_F(ModelGraphTest, CostsWhatTheLayersCost) {
   };
   const double before = sum(graph);
   EXPECT_NEAR(before, 300.8e6, 0.05e6) << "MobileNetV2's known 300 million";
-  for (const Pass* pass : inference_passes()) pass->run(ctx_, graph);
+  for (const auto& pass : inference_passes()) pass->run(ctx_, graph);
   EXPECT_EQ(sum(graph), before) << "fusing saves none";
 }
 

@@ -17,9 +17,10 @@ bool suits(const ops::ConvAttributes& conv) {
          s.window.kernel_w <= kLargestWindow;
 }
 
-template <class Attributes>
-Step step_of(const Attributes& attributes) {
-  return {true, attributes.bias, attributes.activation};
+Step step_of(const ops::ConvAttributes& conv) { return {true, conv.bias, conv.activation}; }
+
+Step step_of(const ops::MatmulAttributes& matmul) {
+  return {true, matmul.bias, matmul.activation, matmul.rounding};
 }
 
 bool try_fuse(Graph& graph, const Node& depthwise) {
@@ -33,6 +34,7 @@ bool try_fuse(Graph& graph, const Node& depthwise) {
   const auto project = attributes_of<ops::MatmulAttributes>(behind);
   const bool projects = project && is_pixel_by_pixel(*project) && behind->inputs[0] == depthwise.outputs[0];
   if (!expands && !projects) return false;
+  if (expands && projects && expand->rounding.to != project->rounding.to) return false;
 
   ops::InvertedResidualAttributes block;
   block.shape = conv->shape;

@@ -1,42 +1,45 @@
+#include <set>
+
+#include "engine/core/error.h"
 #include "engine/plan/passes/passes.h"
 
 namespace pila {
-namespace {
 
-// The operation with its products lowered; null for one that has none.
-struct Lowered {
-  DType precision;
-
-  std::shared_ptr<const Op> operator()(ops::MatmulAttributes matmul) const {
-    return matmul.transpose_a || matmul.transpose_b ? nullptr : lower(matmul);
-  }
-  std::shared_ptr<const Op> operator()(ops::PooledMatmulAttributes matmul) const { return lower(matmul); }
-  std::shared_ptr<const Op> operator()(ops::InvertedResidualAttributes block) const { return lower(block); }
-  template <class Other>
-  std::shared_ptr<const Op> operator()(const Other&) const {
-    return nullptr;
-  }
-
- private:
-  template <class Attributes>
-  std::shared_ptr<const Op> lower(Attributes& attributes) const {
-    attributes.compute = precision;
-    return make_op(attributes);
-  }
-};
-
-}  // namespace
+LowerPrecision::LowerPrecision(Precision precision, Ranges ranges)
+    : precision_(precision), ranges_(std::move(ranges)) {}
 
 std::size_t LowerPrecision::run(const Context&, Graph& graph) const {
-  if (precision_ == DType::f32) return 0;
+  if (precision_ == Precision::f32) return 0;
+  std::set<std::string> unknown;
+  if (precision_ == Precision::i8) {
+    for (const auto& [name, range] : ranges_) unknown.insert(name);
+  }
   std::size_t lowered = 0;
   for (const Node& node : graph.nodes()) {
-    auto op = std::visit(Lowered{precision_}, node.op->attributes());
-    if (op == nullptr || graph.value(node.inputs[0]).spec.type != DType::f32) continue;
-    graph.replace(node, std::move(op), node.inputs, node.name);
+    const auto matmul = attributes_of<ops::MatmulAttributes>(&node);
+    if (!matmul || !can_be_lowered(graph, node)) continue;
+    ops::MatmulAttributes attributes = *matmul;
+    attributes.rounding.to = precision_;
+    if (precision_ == Precision::i8) {
+      const auto range = ranges_.find(node.name);
+      if (range == ranges_.end()) continue;
+      attributes.rounding.a = quantization_of(range->second);
+      unknown.erase(node.name);
+    }
+    graph.replace(node, make_op(attributes), node.inputs, node.name);
     ++lowered;
   }
+  if (!unknown.empty()) {
+    throw UsageError("[plan] expected ranges of the network's products, got one of '" + *unknown.begin() +
+                     "', which is none of them");
+  }
   return lowered;
+}
+
+bool can_be_lowered(const Graph& graph, const Node& product) {
+  const auto matmul = attributes_of<ops::MatmulAttributes>(&product);
+  return matmul && !matmul->transpose_a && !matmul->transpose_b && graph.is_constant(product.inputs[1]) &&
+         graph.value(product.inputs[0]).spec.type == DType::f32;
 }
 
 }  // namespace pila

@@ -37,16 +37,20 @@ PILA_PASS(FusePooling, "fuse-pooling");
 
 #undef PILA_PASS
 
-// Lets products of float32 round their factors to `precision`, where neither is transposed. float32 leaves
-// them as they are.
+// Lets products of float32 with constant weights round their factors; to int8, those that have a range.
+// Throws UsageError for ranges of products that there are not.
 class LowerPrecision : public Pass {
  public:
-  explicit LowerPrecision(DType precision) : precision_(precision) {}
+  explicit LowerPrecision(Precision precision, Ranges ranges = {});
   std::string_view name() const override { return "lower-precision"; }
   std::size_t run(const Context& ctx, Graph& graph) const override;
 
  private:
-  const DType precision_;
+  const Precision precision_;
+  const Ranges ranges_;
 };
+
+// Whether a node is a product that LowerPrecision may change.
+bool can_be_lowered(const Graph& graph, const Node& node);
 
 }  // namespace pila

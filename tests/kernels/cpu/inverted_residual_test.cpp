@@ -33,7 +33,7 @@ struct Case {
   bool expand = true, project = true, residual = false, bias = true;
   Activation wide_activation = Activation::relu6, activation = Activation::none;
   int pad_bottom = 1, pad_right = 1;
-  DType compute = DType::f32;
+  Precision precision = Precision::f32;
 
   std::string name() const {
     return std::to_string(batch) + " x " + std::to_string(h) + " x " + std::to_string(w) + ", " +
@@ -59,7 +59,7 @@ class Block {
         residual_(data(0, 8)) {
     const std::int64_t out_h = (c.h + c.pad_top + c.pad_bottom - c.kernel) / c.stride + 1;
     const std::int64_t out_w = (c.w + c.pad_left + c.pad_right - c.kernel) / c.stride + 1;
-    args_.compute = c.compute;
+    args_.expand.rounding.to = args_.project.rounding.to = c.precision;
     args_.in_c = c.expand ? c.in_c : c.wide;
     args_.out_c = c.project ? c.out_c : c.wide;
     args_.depthwise = {c.batch, c.h,   c.w,
@@ -85,7 +85,7 @@ class Block {
     args_.y = y.data();
     const auto* kernel = table().inverted_residual.select(args_);
     EXPECT_STREQ(kernel->name,
-                 args_.compute == DType::bf16 ? "inverted_residual_bf16" : "inverted_residual_f32");
+                 precision_of(args_) == Precision::bf16 ? "inverted_residual_bf16" : "inverted_residual_f32");
     prepared ? test::run_prepared(*kernel, args_, stream) : test::run_kernel(*kernel, args_, stream);
     EXPECT_TRUE(y.check(test::Written::all));
     return y.values();
@@ -114,7 +114,7 @@ class Block {
 // The middle is met once in 2^15 numbers for each unit in float32's last place, of which a sum is a few off:
 // once in a thousand numbers, or thrice among few of them. Not rounding them at all is off by about 1e-3.
 double bfloat16_tolerance(const Case& which) {
-  if (which.compute == DType::f32 || !which.project) return 0;
+  if (which.precision == Precision::f32 || !which.project) return 0;
   const auto numbers =
       static_cast<double>(which.batch * which.h * which.w * which.wide) / which.stride / which.stride;
   return 0x1p-8 * std::sqrt(1e-3 + 3 / numbers);
@@ -220,7 +220,7 @@ TEST(FastInvertedResidual, AgreesOnManyChannels) {
 TEST(FastInvertedResidual, AgreesInBFloat16) {
   PILA_NEEDS_BFLOAT16();
   const auto expect_rounded_agreement = [](Case which) {
-    which.compute = DType::bf16;
+    which.precision = Precision::bf16;
     expect_agreement(which);
   };
   for (const std::int64_t wide : {1, 15, 16, 17, 47, 48, 49, 64, 113}) {

@@ -28,7 +28,7 @@ struct Case {
   bool transpose_a = false, transpose_b = false;
   bool bias = false, residual = false;
   Activation activation = Activation::none;
-  DType compute = DType::f32;
+  Precision precision = Precision::f32;
 
   std::string name() const {
     return std::to_string(m) + " x " + std::to_string(n) + " x " + std::to_string(k) +
@@ -46,7 +46,7 @@ class Product {
         bias_(test::uniform_data<float>(size(1, which.n), 3)),
         residual_(test::uniform_data<float>(which.residual ? size(which.m, which.n) : 0, 4)),
         count_(size(which.m, which.n)) {
-    args_.compute = which.compute;
+    args_.rounding.to = which.precision;
     args_.m = which.m;
     args_.n = which.n;
     args_.k = which.k;
@@ -64,7 +64,7 @@ class Product {
     GuardedBuffer<float> c(count_);
     args_.c = c.data();
     const auto* kernel = table().matmul.select(args_);
-    EXPECT_STREQ(kernel->name, args_.compute == DType::bf16 ? "matmul_bf16_panels" : "matmul_f32_tiles");
+    EXPECT_STREQ(kernel->name, args_.rounding.to == Precision::bf16 ? "matmul_bf16_panels" : "matmul_f32_tiles");
     prepared ? test::run_prepared(*kernel, args_, stream) : test::run_kernel(*kernel, args_, stream);
     EXPECT_TRUE(c.check(test::Written::all));
     return c.values();
@@ -132,7 +132,7 @@ TEST(FastMatmul, AgreesInBFloat16) {
       for (const std::int64_t k : {0, 1, 3, 4, 33, 320}) {
         const bool odd = k % 2 != 0;
         const auto activation = odd ? Activation::relu6 : Activation::silu;
-        const Case which{m, n, k, false, false, odd, n > 16, activation, DType::bf16};
+        const Case which{m, n, k, false, false, odd, n > 16, activation, Precision::bf16};
         expect_agreement(which);
         Product product(which);
         EXPECT_TRUE(test::same_bits(product.fast(3, true), product.fast(1))) << which.name();
@@ -143,7 +143,7 @@ TEST(FastMatmul, AgreesInBFloat16) {
 
 TEST(FastMatmul, LeavesTransposedProductsInBFloat16ToTheReference) {
   Matmul args;
-  args.compute = DType::bf16;
+  args.rounding.to = Precision::bf16;
   args.transpose_b = true;
   EXPECT_STREQ(table().matmul.select(args)->name, "reference");
 }

@@ -24,7 +24,7 @@ struct Case {
   std::int64_t batch, rows, n, k;
   Activation activation = Activation::relu6;
   bool bias = true;
-  DType compute = DType::f32;
+  Precision precision = Precision::f32;
 };
 
 void expect_agreement(const Case& which) {
@@ -34,7 +34,7 @@ void expect_agreement(const Case& which) {
   const GuardedBuffer<float> a(uniform_data<float>(size(which.batch * which.rows * which.k), 1)),
       b(uniform_data<float>(size(which.k * which.n), 2)), bias(uniform_data<float>(size(which.n), 3));
   PooledMatmul args;
-  args.compute = which.compute;
+  args.rounding.to = which.precision;
   args.batch = which.batch;
   args.rows = which.rows;
   args.n = which.n;
@@ -49,7 +49,7 @@ void expect_agreement(const Case& which) {
     GuardedBuffer<float> c(count);
     args.c = c.data();
     const auto* kernel = table().pooled_matmul.select(args);
-    EXPECT_STREQ(kernel->name, which.compute == DType::bf16 ? "pooled_matmul_bf16" : "pooled_matmul_f32");
+    EXPECT_STREQ(kernel->name, which.precision == Precision::bf16 ? "pooled_matmul_bf16" : "pooled_matmul_f32");
     prepared ? test::run_prepared(*kernel, args, stream) : test::run_kernel(*kernel, args, stream);
     EXPECT_TRUE(c.check(test::Written::all));
     return c.values();
@@ -93,11 +93,11 @@ TEST(FastPooledMatmul, AgreesInBFloat16) {
   for (const std::int64_t rows : {1, 7, 13, 49}) {
     for (const std::int64_t n : {1, 16, 17, 49, 100}) {
       for (const std::int64_t k : {0, 1, 2, 16, 33}) {
-        expect_agreement({2, rows, n, k, Activation::relu6, k % 2 == 0, DType::bf16});
+        expect_agreement({2, rows, n, k, Activation::relu6, k % 2 == 0, Precision::bf16});
       }
     }
   }
-  expect_agreement({1, 49, 1280, 320, Activation::silu, true, DType::bf16});
+  expect_agreement({1, 49, 1280, 320, Activation::silu, true, Precision::bf16});
 }
 
 TEST(FastPooledMatmul, TakesEmptyOperands) {

@@ -85,7 +85,7 @@ TEST(ReferenceMatmul, RoundsBothFactorsToBFloat16) {
   const float bias = 0x1.0001p0f;
   GuardedBuffer<float> c(1);
   Matmul args;
-  args.compute = DType::bf16;
+  args.rounding.to = Precision::bf16;
   args.m = args.n = 1;
   args.k = 2;
   args.a = a.data();
