@@ -45,7 +45,7 @@ struct MatmulAttributes {
   bool transpose_a = false, transpose_b = false;
   kernels::Activation activation = kernels::Activation::none;
   bool bias = false, residual = false;
-  kernels::Rounding rounding;
+  kernels::Rounding rounding = {};
 };
 
 // x [n, ..., k], b (the last two axes are [k, columns]), [bias]: the mean of activation(x b + bias) over all
@@ -53,7 +53,7 @@ struct MatmulAttributes {
 struct PooledMatmulAttributes {
   kernels::Activation activation = kernels::Activation::none;
   bool bias = false;
-  kernels::Rounding rounding;
+  kernels::Rounding rounding = {};
 };
 
 // x, [expand kernel, [bias]], depthwise kernel, [bias], [project kernel, [bias]], [residual].
