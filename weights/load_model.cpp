@@ -49,6 +49,12 @@ LoadedModel load_model(const Context& ctx, const std::filesystem::path& file) {
     throw FileError(file.string() + ": expected " + std::to_string(result.model->classes()) +
                     " class names, got " + std::to_string(classes));
   }
+  for (const auto& [product, range] : result.ranges) {
+    if (result.model->find_layer(product) == nullptr) {
+      throw FileError(file.string() + ": expected ranges of the network's layers, got one of " +
+                      in_quotes(product));
+    }
+  }
   const LoadReport report = load_weights(ctx, *result.model, weights);
   result.warnings = report.warnings;
   if (!report.left_over.empty()) {

@@ -45,16 +45,38 @@ UnknownScore unknown_score(const Json& json) {
   return unknown;
 }
 
+Json to_json(const Ranges& ranges) {
+  Json json = Json::object();
+  for (const auto& [product, range] : ranges) json[product] = {range.low, range.high};
+  return json;
+}
+
+Ranges ranges_of(const Json& json) {
+  Ranges ranges;
+  for (const auto& [product, range] : json.get_ref<const Json::object_t&>()) {
+    const auto ends = range.get<std::vector<double>>();
+    if (ends.size() != 2) throw FileError("its card is damaged: expected two numbers for a range");
+    ranges[product] = {static_cast<float>(ends[0]), static_cast<float>(ends[1])};
+  }
+  return ranges;
+}
+
 // JSON has no numbers that are not finite; a file's and a program's may be.
 bool is_usable(const ModelDescription& model) {
   const auto finite = [](const auto& pair) { return std::isfinite(pair.second); };
+  const auto in_order = [](const auto& pair) {
+    const Range& range = pair.second;
+    return std::isfinite(range.low) && std::isfinite(range.high) && range.low <= range.high;
+  };
   return std::isfinite(model.temperature) && model.temperature > 0 && model.threshold >= 0 &&
          model.threshold <= 1 && std::isfinite(model.unknown.threshold) &&
-         std::ranges::all_of(model.unknown.parameters, finite);
+         std::ranges::all_of(model.unknown.parameters, finite) && std::ranges::all_of(model.ranges, in_order);
 }
 
 constexpr const char* kUsable =
-    "a temperature above 0, a threshold of 0 to 1, and finite numbers for unknown objects";
+    "a temperature above 0, a threshold of 0 to 1, finite numbers for unknown objects, and finite ranges "
+    "with "
+    "the lower end first";
 
 }  // namespace
 
@@ -84,6 +106,7 @@ std::string format_card(const ModelDescription& model) {
                        {"threshold", model.unknown.threshold},
                        {"parameters", model.unknown.parameters}};
   }
+  if (!model.ranges.empty()) json["int8"] = {{"ranges", to_json(model.ranges)}};
   try {
     if (!model.recipe.empty()) {
       json["recipe"] = Json::parse(model.recipe);
@@ -121,6 +144,7 @@ ModelDescription parse_card(const std::string& text) {
     if (json.contains("unknown")) {
       model.unknown = unknown_score(json["unknown"]);
     }
+    if (json.contains("int8")) model.ranges = ranges_of(json["int8"].at("ranges"));
     if (json.contains("recipe")) {
       model.recipe = json["recipe"].dump();
     }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/plan/ranges.h"
 #include "layers/model.h"
 #include "layers/preprocessing.h"
 #include "weights/weight_file.h"
@@ -36,6 +37,7 @@ struct ModelDescription {
   double temperature = 1;                    // probabilities are softmax(logits / temperature)
   double threshold = 0;                      // of the largest probability: below it the verdict is "others"
   UnknownScore unknown;                      // its arrays are in `arrays`
+  Ranges ranges;                             // for plans in int8; empty: it was not calibrated
   std::string recipe;                        // how the model was trained: JSON, or empty
   std::string data_hash;                     // of the data it was trained on, or empty
   std::string program;                       // what wrote the file ("pila 0.1.0"), or empty

@@ -88,6 +88,12 @@ void save_model(const Context& ctx, const Model& model, const ModelDescription& 
     throw UsageError("[save_model] expected " + std::to_string(model.classes()) + " class names, got " +
                      std::to_string(classes));
   }
+  for (const auto& [product, range] : description.ranges) {
+    if (model.find_layer(product) == nullptr) {
+      throw UsageError("[save_model] expected ranges of the network's layers, got one of " +
+                       in_quotes(product));
+    }
+  }
   ModelDescription actual = description;
   actual.spec = model.spec();
   Hdf5Tree tree = tree_of(ctx, model, format_card(actual));

@@ -10,6 +10,7 @@
 #include "engine/core/launch.h"
 #include "engine/plan/graph.h"
 #include "engine/plan/memory.h"
+#include "engine/plan/ranges.h"
 
 namespace pila {
 

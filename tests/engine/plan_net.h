@@ -16,9 +16,12 @@ struct PlanNet {
 
   explicit PlanNet(const Context& ctx) : ctx_(ctx) {}
 
-  Tensor weight(const Shape& shape) {
+  // A layer's name is its weights' too.
+  Tensor weight(const Shape& shape, const std::string& layer = {}) {
     const auto values = uniform_data<float>(static_cast<std::size_t>(shape.elements()), seed_++, -0.5, 0.5);
-    return Tensor::from(ctx_, shape, values);
+    const Tensor tensor = Tensor::from(ctx_, shape, values);
+    if (!layer.empty()) names_[tensor.id()] = layer;
+    return tensor;
   }
 
   // Statistics that make folding visible; variances are positive.
@@ -29,8 +32,9 @@ struct PlanNet {
                                      Tensor::from(ctx_, {c}, variance), 1e-3, activation);
   }
 
-  Tensor pointwise(const Context& ctx, const Tensor& x, std::int64_t channels, Activation activation) {
-    const Tensor y = ops::conv2d(ctx, x, weight({1, 1, x.shape()[-1], channels}), {}, {});
+  Tensor pointwise(const Context& ctx, const Tensor& x, const std::string& layer, std::int64_t channels,
+                   Activation activation) {
+    const Tensor y = ops::conv2d(ctx, x, weight({1, 1, x.shape()[-1], channels}, layer), {}, {});
     return norm(ctx, y, activation);
   }
 
@@ -43,21 +47,23 @@ struct PlanNet {
     x = ops::conv2d(ctx, x, weight({3, 3, 3, kChannels}), {}, {.stride = 2});
     x = norm(ctx, x, Activation::none);
     x = ops::activation(ctx, x, Activation::relu6);
-    Tensor y = pointwise(ctx, x, kWide, Activation::relu6);
+    Tensor y = pointwise(ctx, x, "expand", kWide, Activation::relu6);
     y = ops::depthwise_conv2d(ctx, y, weight({3, 3, kWide, 1}), {}, {.padding = ops::Padding::same});
     y = norm(ctx, y, Activation::relu6);
-    y = pointwise(ctx, y, kChannels, Activation::none);
+    y = pointwise(ctx, y, "project", kChannels, Activation::none);
     x = ops::add(ctx, x, y);
-    x = pointwise(ctx, ops::affine(ctx, x, 1, 0), kWide, Activation::silu);
-    x = ops::dense(ctx, ops::global_average_pool(ctx, x), weight({kWide, kClasses}), weight({kClasses}));
+    x = pointwise(ctx, ops::affine(ctx, x, 1, 0), "last", kWide, Activation::silu);
+    x = ops::dense(ctx, ops::global_average_pool(ctx, x), weight({kWide, kClasses}, "classes"),
+                   weight({kClasses}));
     return ops::softmax(ctx, x);
   }
 
   Graph trace() {
     const TensorSpec input{{kBatch, kSize, kSize, 3}, DType::u8};
-    return pila::trace(ctx_, {&input, 1}, [&](const Context& ctx, std::span<const Tensor> inputs) {
+    const auto run = [&](const Context& ctx, std::span<const Tensor> inputs) {
       return std::vector{forward(ctx, inputs[0])};
-    });
+    };
+    return pila::trace(ctx_, {&input, 1}, run, names_);
   }
 
   Tensor pixels(std::uint64_t seed = 99) {
@@ -68,6 +74,7 @@ struct PlanNet {
  private:
   const Context ctx_;
   std::uint64_t seed_ = 1;
+  WeightNames names_;
 };
 
 // The names of a graph's operations, in order.

@@ -199,6 +199,7 @@ TEST(HostileFiles, DamagedCardsAndLabelsAreErrorsOrRead) {
   ModelDescription model;
   model.spec.head = imagenet_head(3);
   model.classes = {"a", "b", "c"};
+  model.ranges = {{"block_1_expand", {-4.5f, 5.25f}}, {"Conv_1", {-3, 3}}};
   const std::string card = format_card(model), labels = "0 card\n1 plastic, blue\r\n2 \xC3\xA4\n";
   for (int i = 0; i < 3000; ++i) {
     Random random(9, i);

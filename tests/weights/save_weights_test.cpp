@@ -115,6 +115,7 @@ ModelDescription full_description() {
   model.temperature = 1.0 / 3;
   model.threshold = 0.625;
   model.unknown = {"mahalanobis", 17.25, {{"shrinkage", 0.1}}};
+  model.ranges = {{"block_1_expand", {-4.75f, 0.1f}}, {"block_2_project", {0, 6}}, {"Conv_1", {-3, -3}}};
   model.recipe = R"({"epochs":40,"stages":[{"rate":1e-05}]})";
   model.data_hash = "0123abcd";
   model.program = "pila 0.1.0";
@@ -135,6 +136,7 @@ TEST(SaveModel, GivesAllThatIsKnownOfIt) {
   EXPECT_EQ(loaded.temperature, written.temperature);
   EXPECT_EQ(loaded.threshold, written.threshold);
   EXPECT_EQ(loaded.unknown, written.unknown);
+  EXPECT_EQ(loaded.ranges, written.ranges);
   EXPECT_EQ(loaded.recipe, written.recipe);
   EXPECT_EQ(loaded.data_hash, written.data_hash);
   EXPECT_EQ(loaded.program, written.program);
@@ -177,6 +179,9 @@ TEST(SaveModel, RefusesWhatCouldNotBeLoaded) {
   refused([](ModelDescription& d) { d.threshold = 1.5; });
   refused([](ModelDescription& d) { d.unknown.threshold = HUGE_VAL; });
   refused([](ModelDescription& d) { d.unknown.parameters["x"] = HUGE_VAL; });
+  refused([](ModelDescription& d) { d.ranges["block_1_expand"] = {1, 0}; });
+  refused([](ModelDescription& d) { d.ranges["block_1_expand"].high = HUGE_VALF; });
+  refused([](ModelDescription& d) { d.ranges["block_99_expand"] = {0, 1}; });
   refused([](ModelDescription& d) { d.recipe = "{"; });
   refused([](ModelDescription& d) { d.classes[0] = "\xFF"; });
   refused([](ModelDescription& d) { d.arrays["a/b"] = {{1}, {1}}; });
@@ -192,6 +197,7 @@ TEST(Card, OlderOnesHaveLess) {
   EXPECT_EQ(model.temperature, 1);
   EXPECT_EQ(model.threshold, 0);
   EXPECT_TRUE(model.unknown.kind.empty());
+  EXPECT_TRUE(model.ranges.empty());
   EXPECT_TRUE(model.recipe.empty());
 }
 
@@ -208,6 +214,33 @@ TEST(Card, RefusesNumbersThatMakeNoSense) {
               HasSubstr("expected a temperature above 0"));
   EXPECT_THAT(with("\"kind\":", "\"sort\":"), HasSubstr("damaged"));
   EXPECT_THAT(with("{\"shrinkage\":0.1}", "[]"), HasSubstr("damaged"));
+}
+
+TEST(Card, TakesNothingButRangesForRanges) {
+  const std::string card = format_card(full_description()), good = "[0.0,6.0]";
+  ASSERT_THAT(card, HasSubstr(good));
+  for (const char* bad :
+       {"[6.0,0.0]", "[0,1e39]", "[0,1e999]", "[0,-1e300]", "[0,6,7]", "[0]", "[]", "6", "null", "[null,6]",
+        "[false,true]", "[\"0\",\"6\"]", "[[0],[6]]", "{\"0\":0,\"1\":6}"}) {
+    std::string changed = card;
+    changed.replace(changed.find(good), good.size(), bad);
+    EXPECT_THAT(file_error([&] { parse_card(changed); }), HasSubstr("damaged")) << bad;
+  }
+  for (const char* bad : {"{}", "[]", "7", "{\"ranges\":[]}", "{\"ranges\":[[0,6]]}", "{\"ranges\":null}"}) {
+    const std::string changed = card.substr(0, card.size() - 1) + ",\"int8\":" + bad + "}";
+    EXPECT_THAT(file_error([&] { parse_card(changed); }), HasSubstr("damaged")) << bad;
+  }
+}
+
+TEST(Card, HasRangesOfTheModelsLayers) {
+  const TemporaryFolder folder;
+  ModelDescription wrong = description();
+  const Model model(context(), wrong.spec);
+  wrong.ranges = {{"block_99_expand", {0, 1}}};
+  save_weights(context(), model, folder / "model.h5", format_card(wrong));
+  EXPECT_EQ(file_error([&] { load_model(context(), folder / "model.h5"); }),
+            (folder / "model.h5").string() +
+                ": expected ranges of the network's layers, got one of 'block_99_expand'");
 }
 
 TEST(AtomicFile, ReplacesAWholeFile) {
