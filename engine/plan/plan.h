@@ -23,7 +23,8 @@ struct PlanOptions {
   Ranges ranges = {};
 };
 
-// Throws UsageError for names of passes that there are not, and for a precision that the device does not have.
+// Throws UsageError for names of passes that there are not, and for a precision that the device does not
+// have.
 void check(const Context& ctx, const PlanOptions& options);
 
 // Immutable once it is built, and shared by the sessions that run it.

@@ -18,8 +18,8 @@ struct Pointwise {
 // y = project(depthwise(expand(x))) + residual. Without `expand` the depthwise convolution reads x itself,
 // without `project` it writes y (and then there is no residual); one of the two is there. Taps of the
 // depthwise window outside the image read as zero. Both products, where there
-// are two, round to the same precision; the depthwise convolution, which has few multiplications, does not. Weights: all that are named w or bias.
-// MobileNetV2, arXiv 1801.04381, figure 4d.
+// are two, round to the same precision; the depthwise convolution, which has few multiplications, does not.
+// Weights: all that are named w or bias. MobileNetV2, arXiv 1801.04381, figure 4d.
 struct InvertedResidual {
   DType type = DType::f32;
   std::int64_t in_c = 0, out_c = 0;   // channels of x and y

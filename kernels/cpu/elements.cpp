@@ -43,28 +43,65 @@ HWY_INLINE void round_all(const float* from, std::int64_t rows, std::int64_t siz
   }
 }
 
-#if PILA_BFLOAT16
-void round_to_bfloat16(const float* from, std::int64_t rows, std::int64_t size, BFloat16Pair* to,
-                       std::int64_t count) {
-  round_all(from, rows, size, to, count, [](FloatVector v, BFloat16Pair* pairs) HWY_ATTR {
-    hn::StoreU(rounded(v), hn::Half<WordTag>(), &pairs->bits);
-  });
+template <class Element, class Round>
+HWY_INLINE void round_to_planes(const float* from, std::int64_t rows, std::int64_t size, Element* to,
+                                std::int64_t plane, const Round& round) {
+  constexpr auto kLanes = static_cast<std::int64_t>(kFloatLanes);
+  for (std::int64_t row = 0; row < rows; ++row, from += size, to += kLanes / kElement<Element>.values) {
+    Element* next = to;
+    for (std::int64_t i = 0; i < size; i += kLanes, next += plane) {
+      const auto count = static_cast<std::size_t>(HWY_MIN(kLanes, size - i));
+      round(load_partial(FloatTag(), from + i, count), next);
+    }
+  }
 }
+
+#if PILA_BFLOAT16
+
+struct RoundToBFloat16 {
+  explicit RoundToBFloat16(const Quantization&) {}
+  HWY_INLINE void operator()(FloatVector v, BFloat16Pair* to) const {
+    hn::StoreU(rounded(v), hn::Half<WordTag>(), &to->bits);
+  }
+};
+
+void bfloat16_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
+                   BFloat16Pair* to, std::int64_t count) {
+  round_all(from, rows, size, to, count, RoundToBFloat16(by));
+}
+
+void bfloat16_planes(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
+                     BFloat16Pair* to, std::int64_t plane) {
+  round_to_planes(from, rows, size, to, plane, RoundToBFloat16(by));
+}
+
 #endif
 
-void round_to_int8(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
-                   Int8Quad* to, std::int64_t count) {
-  const Quantizer quantizer(by);
-  round_all(from, rows, size, to, count,
-            [&](FloatVector v, Int8Quad* quads) HWY_ATTR { quantizer.store(v, quads); });
+void int8_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by, Int8Quad* to,
+               std::int64_t count) {
+  round_all(from, rows, size, to, count, Quantizer(by));
 }
 
-using RoundToBFloat16 = void (*)(const float*, std::int64_t, std::int64_t, BFloat16Pair*, std::int64_t);
+void int8_planes(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
+                 Int8Quad* to, std::int64_t plane) {
+  round_to_planes(from, rows, size, to, plane, Quantizer(by));
+}
 
-// Null where there is none.
-RoundToBFloat16 bfloat16_rounding() {
+using RoundToPairs = void (*)(const float*, std::int64_t, std::int64_t, const Quantization&, BFloat16Pair*,
+                              std::int64_t);
+
+// Null where there are none.
+RoundToPairs bfloat16_rows_kernel() {
 #if PILA_BFLOAT16
-  return round_to_bfloat16;
+  return bfloat16_rows;
+#else
+  return nullptr;
+#endif
+}
+
+RoundToPairs bfloat16_planes_kernel() {
+#if PILA_BFLOAT16
+  return bfloat16_planes;
 #else
   return nullptr;
 #endif
@@ -76,14 +113,16 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace pila::kernels::cpu {
 namespace {
-HWY_EXPORT(bfloat16_rounding);
-HWY_EXPORT(round_to_int8);
+HWY_EXPORT(bfloat16_rows_kernel);
+HWY_EXPORT(bfloat16_planes_kernel);
+HWY_EXPORT(int8_rows);
+HWY_EXPORT(int8_planes);
 }  // namespace
 
 bool has_bfloat16() {
 #if HWY_ARCH_X86
   static const bool has =
-      HWY_DYNAMIC_DISPATCH(bfloat16_rounding)() != nullptr && __builtin_cpu_supports("avx512bf16") != 0;
+      HWY_DYNAMIC_DISPATCH(bfloat16_rows_kernel)() != nullptr && __builtin_cpu_supports("avx512bf16") != 0;
   return has;
 #else
   return false;
@@ -98,15 +137,26 @@ bool has_dot_products() {
 #endif
 }
 
-void round_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization&,
+void round_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
                 BFloat16Pair* to, std::int64_t count) {
-  static const auto round = HWY_DYNAMIC_DISPATCH(bfloat16_rounding)();
-  round(from, rows, size, to, count);
+  static const auto round = HWY_DYNAMIC_DISPATCH(bfloat16_rows_kernel)();
+  round(from, rows, size, by, to, count);
+}
+
+void round_planes(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
+                  BFloat16Pair* to, std::int64_t plane) {
+  static const auto round = HWY_DYNAMIC_DISPATCH(bfloat16_planes_kernel)();
+  round(from, rows, size, by, to, plane);
 }
 
 void round_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by, Int8Quad* to,
                 std::int64_t count) {
-  HWY_DYNAMIC_DISPATCH(round_to_int8)(from, rows, size, by, to, count);
+  HWY_DYNAMIC_DISPATCH(int8_rows)(from, rows, size, by, to, count);
+}
+
+void round_planes(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
+                  Int8Quad* to, std::int64_t plane) {
+  HWY_DYNAMIC_DISPATCH(int8_planes)(from, rows, size, by, to, plane);
 }
 
 }  // namespace pila::kernels::cpu

@@ -1,5 +1,5 @@
-// What products multiply: numbers as they are, or several neighbouring values of k, rounded, in a word that is
-// as large as one of them, so that all kinds take the same places.
+// What products multiply: numbers as they are, or several neighbouring values of k, rounded, in a word that
+// is as large as one of them, so that all kinds take the same places.
 #pragma once
 
 #include <cstdint>
@@ -74,5 +74,12 @@ void round_rows(const float* from, std::int64_t rows, std::int64_t size, const Q
                 BFloat16Pair* to, std::int64_t count);
 void round_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by, Int8Quad* to,
                 std::int64_t count);
+
+// The same to planes, each of which has a vector's worth of values of every row: plane p of row r begins at
+// to + p * plane + r * (elements of a vector). Zeros fill the last plane.
+void round_planes(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
+                  BFloat16Pair* to, std::int64_t plane);
+void round_planes(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
+                  Int8Quad* to, std::int64_t plane);
 
 }  // namespace pila::kernels::cpu

@@ -71,7 +71,8 @@ struct ImageConv {
   }
 
   void pack(const ImageConvForward& args, float* to) const {
-    product.pack<float>({args.w, args.epilogue.bias, product.slices * product.depth, args.shape.out_c, {}}, to);
+    product.pack<float>({args.w, args.epilogue.bias, product.slices * product.depth, args.shape.out_c, {}},
+                        to);
   }
 
   const ProductColumns product;

@@ -161,7 +161,7 @@ void make_rows(const BlockJob& job, const InputRows& x, std::int64_t chunk, floa
                      plan.chunks.begin(chunk) * kLanes, planes, ring, begin, end);
   }
   const auto* from = static_cast<const typename Step::Element*>(x.data) + pixel * plan.expand_depth;
-  with_constant<kMaxVectors>(static_cast<int>(planes), [&](auto vectors) {
+  with_constant<kChunkVectors>(static_cast<int>(planes), [&](auto vectors) {
     expand_rows<Step, vectors>(job, from, job.weights + plan.chunk_at(chunk), ring, begin, end, ahead);
   });
   if (!Bounds(job.args.expand.activation).smooth) return;
@@ -301,10 +301,9 @@ bool supports(const InvertedResidual& args) {
   const bool rounds_alike = args.expand.w == nullptr || args.project.w == nullptr ||
                             args.expand.rounding.to == args.project.rounding.to;
   return multiplies<Element>(args.type, precision_of(args), std::max(args.in_c, s.in_c)) && rounds_alike &&
-         s.in_c == s.out_c && s.in_c > 0 &&
-         (w.kernel_h == 3 || w.kernel_h == 5) && w.kernel_w == w.kernel_h &&
-         (w.stride_h == 1 || w.stride_h == 2) && w.stride_w == w.stride_h && w.dilation_h == 1 &&
-         w.dilation_w == 1 && w.pad_top >= 0 && w.pad_left >= 0;
+         s.in_c == s.out_c && s.in_c > 0 && (w.kernel_h == 3 || w.kernel_h == 5) &&
+         w.kernel_w == w.kernel_h && (w.stride_h == 1 || w.stride_h == 2) && w.stride_w == w.stride_h &&
+         w.dilation_h == 1 && w.dilation_w == 1 && w.pad_top >= 0 && w.pad_left >= 0;
 }
 
 InvertedResidualPlan plan_of(const InvertedResidual& args) {
@@ -336,8 +335,8 @@ void pack_weights(const InvertedResidual& args, const InvertedResidualPlan& plan
     }
   }
   if (args.project.w != nullptr) {
-    plan.project.pack<Element>(
-        {args.project.w, args.project.bias, wide, args.out_c, args.project.rounding.a}, to);
+    plan.project.pack<Element>({args.project.w, args.project.bias, wide, args.out_c, args.project.rounding.a},
+                               to);
   }
 }
 
@@ -482,7 +481,8 @@ void run_bands(const BlockJob& job, const Memory& memory, ThreadPool& pool) {
     for (std::int64_t row = first; row < last; row += plan.group_rows) {
       const std::int64_t end = std::min(last, row + plan.group_rows);
       const auto ahead = [&](std::int64_t part) { return row == first ? weights_ahead(job, part) : Ahead(); };
-      const InputRows x = input_rows<Element>(job, image, job.top(row, made), job.bottom(end), scratch.rounded);
+      const InputRows x =
+          input_rows<Element>(job, image, job.top(row, made), job.bottom(end), scratch.rounded);
       std::int64_t next = made;
       for (std::int64_t chunk = 0; chunk < plan.chunks.count; ++chunk) {
         next = filter(job, scratch, x, chunk, row, end, made, ahead(chunk + 1));

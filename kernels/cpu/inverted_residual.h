@@ -14,6 +14,8 @@
 
 namespace pila::kernels::cpu {
 
+constexpr int kChunkVectors = 3;  // at most
+
 // Sizes in elements and floats, which are as large.
 struct InvertedResidualPlan {
   InvertedResidualPlan(const InvertedResidual& args, std::int64_t lanes_of_a_vector,
@@ -46,7 +48,9 @@ struct InvertedResidualPlan {
   // ---- prepared weights: for each chunk the head and weights of expand and then, for each plane, the
   // depthwise weights and bias; behind all chunks, for each panel, the head and weights of project.
   std::int64_t depthwise_size() const { return (taps + 1) * lanes; }
-  std::int64_t expand_size() const { return expand_depth == 0 ? 0 : (expand_depth + element.head_rows) * lanes; }
+  std::int64_t expand_size() const {
+    return expand_depth == 0 ? 0 : (expand_depth + element.head_rows) * lanes;
+  }
   std::int64_t chunk_at(std::int64_t chunk) const {
     return chunks.begin(chunk) * (expand_size() + depthwise_size());
   }
@@ -83,7 +87,6 @@ struct InvertedResidualPlan {
   std::int64_t rounded_size;  // of x, a group's rows at most; 0 where x is read as it is
 
  private:
-  static constexpr std::int64_t kChunkVectors = 3;
   static constexpr std::int64_t kStepSize = 6 << 10;      // 24 KiB
   static constexpr std::int64_t kGroupSize = 48 << 10;    // 192 KiB
   static constexpr std::int64_t kWholeImage = 128 << 10;  // 512 KiB

@@ -14,12 +14,10 @@ constexpr std::int64_t kRows = 56;  // of a task
 template <class Element>
 struct RoundedProduct {
   RoundedProduct(const Matmul& args, bool prepared, void* memory)
-      // Even, since folded columns take two elements at a time.
-      : depth(round_up(ceil_div(args.k, kElement<Element>.values), 2)),
-        columns(args.n, 1, depth, kElement<Element>) {
+      : a(args.m, args.k), columns(args.n, a.planes, a.depth, kElement<Element>) {
     Scratch scratch(memory);
     weights = scratch.take<float>(prepared ? 0 : columns.size());
-    rows = scratch.take<Element>(args.m * depth);
+    rows = scratch.take<Element>(a.size());
     bytes = scratch.bytes();
   }
 
@@ -27,10 +25,10 @@ struct RoundedProduct {
     columns.template pack<Element>({args.b, args.epilogue.bias, args.k, args.n, args.rounding.a}, to);
   }
 
-  const std::int64_t depth;
+  const RoundedRows<Element> a;
   const ProductColumns columns;
   float* weights;
-  Element* rows;  // a, [m, depth]
+  Element* rows;  // of a
   std::size_t bytes;
 };
 
@@ -46,7 +44,8 @@ std::size_t workspace(const Matmul& args, const Stream&) {
 
 template <class Element>
 std::size_t prepared_size(const Matmul& args, const Stream&) {
-  return static_cast<std::size_t>(RoundedProduct<Element>(args, true, nullptr).columns.size()) * sizeof(float);
+  return static_cast<std::size_t>(RoundedProduct<Element>(args, true, nullptr).columns.size()) *
+         sizeof(float);
 }
 
 template <class Element>
@@ -65,8 +64,7 @@ Status run(const Matmul& args, const Launch& launch) {
              *residual = static_cast<const float*>(args.epilogue.residual);
   ThreadPool& pool = pool_of(*launch.stream);
   run_pieces(pool, args.m, kRows, [&](std::int64_t begin, std::int64_t end) {
-    round_rows(a + begin * args.k, end - begin, args.k, args.rounding.a, product.rows + begin * product.depth,
-               product.depth);
+    product.a.round(a, begin, end, args.rounding.a, product.rows);
   });
   const Split& panels = product.columns.vectors;
   const Split blocks(args.m, kRows);
@@ -76,8 +74,7 @@ Status run(const Matmul& args, const Launch& launch) {
     const Ahead ahead{weights + product.columns.at(next),
                       weights + product.columns.at(std::min(next + 1, panels.count))};
     product.columns.template multiply<Element>(
-        panel, weights, blocks.size(block),
-        {product.rows + row * product.depth, product.depth, 0, 1, product.depth},
+        panel, weights, blocks.size(block), product.a.from(product.rows, row),
         {static_cast<float*>(args.c) + row * args.n, residual == nullptr ? nullptr : residual + row * args.n,
          args.n, args.n, args.epilogue.activation},
         ahead.share(block, 1, blocks.count));

@@ -10,40 +10,40 @@
 namespace pila::kernels::cpu {
 namespace {
 
+// The columns of b as panels of equal width: the last one's may lie beyond b.
 template <class Element>
 struct PooledPanels {
   explicit PooledPanels(const PooledMatmul& args)
-      : lanes(panel_sizes().lanes),
-        depth(ceil_div(args.k, kElement<Element>.values)),
-        vectors(ceil_div(args.n, lanes), std::min(3, panel_sizes().most_vectors)) {}
+      : rows(args.batch * args.rows, args.k),
+        depth(kRounds ? rows.planes * rows.depth : args.k),
+        width(kPoolVectors * panel_sizes().lanes),
+        count(ceil_div(args.n, width)) {}
 
-  std::int64_t at(std::int64_t panel) const {
-    return vectors.begin(panel) * lanes * (depth + kElement<Element>.head_rows);
-  }
-  std::int64_t size() const { return at(vectors.count); }
+  std::int64_t at(std::int64_t panel) const { return panel * width * (depth + kElement<Element>.head_rows); }
+  std::int64_t size() const { return at(count); }
 
   void pack(const PooledMatmul& args, float* to) const {
-    for (std::int64_t panel = 0; panel < vectors.count; ++panel) {
-      to = pack_panel<Element>({args.b, args.bias, args.k, args.n, args.rounding.a}, depth,
-                               vectors.begin(panel) * lanes, vectors.size(panel) * lanes, to);
+    for (std::int64_t panel = 0; panel < count; ++panel) {
+      to = pack_panel<Element>({args.b, args.bias, args.k, args.n, args.rounding.a}, depth, panel * width,
+                               width, to);
     }
   }
 
-  const std::int64_t lanes, depth;
-  const Split vectors;
+  static constexpr bool kRounds = !std::is_same_v<Element, float>;
+  const RoundedRows<Element> rows;  // a, where it is to be rounded
+  const std::int64_t depth, width, count;
 };
 
 template <class Element>
 struct PooledScratch {
-  PooledScratch(const PooledMatmul& args, const PooledPanels<Element>& panels, bool prepared, void* memory) {
-    constexpr bool kRounds = !std::is_same_v<Element, float>;
+  PooledScratch(const PooledPanels<Element>& panels, bool prepared, void* memory) {
     Scratch scratch(memory);
     weights = scratch.take<float>(prepared ? 0 : panels.size());
-    rows = scratch.take<Element>(kRounds ? args.batch * args.rows * panels.depth : 0);
+    rows = scratch.take<Element>(panels.kRounds ? panels.rows.size() : 0);
     bytes = scratch.bytes();
   }
   float* weights;
-  Element* rows;  // a, where it is to be rounded
+  Element* rows;
   std::size_t bytes;
 };
 
@@ -54,7 +54,7 @@ bool supports(const PooledMatmul& args) {
 
 template <class Element, bool kPrepared>
 std::size_t workspace(const PooledMatmul& args, const Stream&) {
-  return PooledScratch<Element>(args, PooledPanels<Element>(args), kPrepared, nullptr).bytes;
+  return PooledScratch<Element>(PooledPanels<Element>(args), kPrepared, nullptr).bytes;
 }
 
 template <class Element>
@@ -68,44 +68,39 @@ Status prepare(const PooledMatmul& args, void* to, const Launch&) {
   return nullptr;
 }
 
-// The rows of a as elements, in `to` where they are not what they are in a.
 template <class Element>
-const Element* elements_of(const PooledMatmul& args, std::int64_t depth, Element* to, ThreadPool& pool) {
-  const auto* a = static_cast<const float*>(args.a);
-  if constexpr (std::is_same_v<Element, float>) {
-    return a;
-  } else {
-    constexpr std::int64_t kRows = 32;
-    run_pieces(pool, args.batch * args.rows, kRows, [&](std::int64_t begin, std::int64_t end) {
-      round_rows(a + begin * args.k, end - begin, args.k, args.rounding.a, to + begin * depth, depth);
-    });
-    return to;
-  }
+void round_rows(const PooledMatmul& args, const PooledPanels<Element>& panels, Element* to,
+                ThreadPool& pool) {
+  constexpr std::int64_t kRows = 32;
+  run_pieces(pool, panels.rows.rows, kRows, [&](std::int64_t begin, std::int64_t end) {
+    panels.rows.round(static_cast<const float*>(args.a), begin, end, args.rounding.a, to);
+  });
 }
 
 template <class Element>
 Status run(const PooledMatmul& args, const Launch& launch) {
   const PooledPanels<Element> panels(args);
   const bool prepared = launch.prepared != nullptr;
-  const PooledScratch<Element> scratch(args, panels, prepared, launch.workspace);
+  const PooledScratch<Element> scratch(panels, prepared, launch.workspace);
   if (!prepared) panels.pack(args, scratch.weights);
   const float* weights = prepared ? static_cast<const float*>(launch.prepared) : scratch.weights;
   ThreadPool& pool = pool_of(*launch.stream);
-  const Element* a = elements_of(args, panels.depth, scratch.rows, pool);
+  if constexpr (panels.kRounds) round_rows(args, panels, scratch.rows, pool);
+  const auto rows_of = [&](std::int64_t image) -> TileRows<Element> {
+    if constexpr (PooledPanels<Element>::kRounds) {
+      return panels.rows.from(scratch.rows, image * args.rows);
+    } else {
+      return {static_cast<const float*>(args.a) + image * args.rows * args.k, args.k, 0, 1, args.k};
+    }
+  };
   auto* c = static_cast<float*>(args.c);
-  pool.run(panels.vectors.count * args.batch, [&](std::int64_t task, int) {
-    const std::int64_t panel = task / args.batch, image = task % args.batch;
-    const std::int64_t column = panels.vectors.begin(panel) * panels.lanes;
-    const std::int64_t width = panels.vectors.size(panel) * panels.lanes;
-    const float* from = weights + panels.at(panel);
-    const std::int64_t next = std::min(panel + pool.threads(), panels.vectors.count);
-    const Ahead ahead{weights + panels.at(next),
-                      weights + panels.at(std::min(next + 1, panels.vectors.count))};
-    panel_kernels<Element>().pool(static_cast<int>(panels.vectors.size(panel)), args.rows,
-                                  {a + image * args.rows * panels.depth, panels.depth, 0, 1, panels.depth},
-                                  {from, width}, args.activation,
-                                  std::min(width, args.n - column), c + image * args.n + column,
-                                  image == 0 ? ahead : Ahead());
+  pool.run(panels.count * args.batch, [&](std::int64_t task, int) {
+    const std::int64_t panel = task / args.batch, image = task % args.batch, column = panel * panels.width;
+    const std::int64_t next = std::min(panel + pool.threads(), panels.count);
+    const Ahead ahead{weights + panels.at(next), weights + panels.at(std::min(next + 1, panels.count))};
+    panel_kernels<Element>().pool(args.rows, rows_of(image), {weights + panels.at(panel), panels.width},
+                                  args.activation, std::min(panels.width, args.n - column),
+                                  c + image * args.n + column, image == 0 ? ahead : Ahead());
   });
   return nullptr;
 }

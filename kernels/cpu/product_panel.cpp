@@ -5,240 +5,12 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include <cstddef>
-#include <cstdint>
-
-#include "kernels/cpu/bounds.h"
 #include "kernels/cpu/product_tile.h"
-#include "kernels/cpu/simd_activation.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
 
-constexpr auto kLanes = static_cast<std::int64_t>(kFloatLanes);
-
-// An activation with an exponential takes a second look at y: it would bloat every tile.
-HWY_NOINLINE void finish_smoothly(const PanelOutput& out, std::int64_t rows) {
-  const FloatTag d;
-  for (std::int64_t r = 0; r < rows; ++r) {
-    for (std::int64_t c = 0; c < out.columns; c += kLanes) {
-      const std::int64_t at = r * out.row + c;
-      const auto count = static_cast<std::size_t>(HWY_MIN(kLanes, out.columns - c));
-      auto v = activate(d, out.activation, load_partial(d, out.y + at, count));
-      if (out.residual != nullptr) v = hn::Add(v, load_partial(d, out.residual + at, count));
-      store_partial(v, d, out.y + at, count);
-    }
-  }
-}
-
-// k in blocks whose part of the panel stays in the first cache for all rows.
-template <class Element>
-struct DepthBlocks {
-  DepthBlocks(const TileRows<Element>& all, int vectors)
-      : a(all), split(a.slices > 1 ? a.slices : a.depth, most(a.slices > 1 ? a.depth : 1, vectors)) {}
-
-  std::int64_t count() const { return HWY_MAX(split.count, 1); }
-  std::int64_t begin(std::int64_t block) const { return split.begin(block) * (a.slices > 1 ? a.depth : 1); }
-
-  // The block's part of the rows from `row` on.
-  TileRows<Element> rows(std::int64_t block, std::int64_t row) const {
-    const Element* from = a.data + row * a.row;
-    const std::int64_t first = split.begin(block), size = split.size(block);
-    if (a.slices > 1) return {from + first * a.slice, a.row, a.slice, size, a.depth};
-    return {from + first, a.row, a.slice, 1, size};
-  }
-
-  const TileRows<Element> a;
-  const Split split;
-
- private:
-  static std::int64_t most(std::int64_t unit, int vectors) {
-    constexpr std::int64_t kSize = 7680;  // 30 KiB
-    return HWY_MAX(kSize / (unit * vectors * kLanes), 1);
-  }
-};
-
-// How a panel's columns lie in y, the last vector of which may be short.
-template <int kVectors>
-struct PanelColumns {
-  explicit PanelColumns(std::int64_t columns)
-      : tail(static_cast<std::size_t>(columns - (kVectors - 1) * kLanes)) {}
-  bool whole(int v) const { return v < kVectors - 1 || tail == kFloatLanes; }
-  HWY_INLINE FloatVector load(const float* from, int v) const {
-    return whole(v) ? hn::LoadU(FloatTag(), from) : load_partial(FloatTag(), from, tail);
-  }
-  HWY_INLINE void store(FloatVector sum, float* to, int v) const {
-    whole(v) ? hn::StoreU(sum, FloatTag(), to) : store_partial(sum, FloatTag(), to, tail);
-  }
-
-  const std::size_t tail;
-};
-
-template <class Step>
-using RowsOf = TileRows<typename Step::Element>;
-template <class Step>
-using PanelOf = TilePanel<typename Step::Element>;
-
-template <class Step, int kVectors, int kRowStep>
-void multiply_rows(std::int64_t rows, const RowsOf<Step>& a, const PanelOf<Step>& panel,
-                   const PanelOutput& out, const Ahead& ahead) {
-  const PanelColumns<kVectors> columns(out.columns);
-  const Bounds bounds(out.activation);
-  const bool clamps = out.activation != Activation::none && !bounds.smooth;
-  const auto low = hn::Set(FloatTag(), bounds.low), high = hn::Set(FloatTag(), bounds.high);
-  const DepthBlocks blocks(a, kVectors);
-  const PanelHead<Step, kVectors> head(panel.head);
-  for (std::int64_t block = 0; block < blocks.count(); ++block) {
-    const auto* b = panel.b + blocks.begin(block) * kVectors * kLanes;
-    const Ahead wanted = ahead.share(block, 1, blocks.count());
-    const bool last = block + 1 == blocks.count();
-    for_tiles<kVectors>(rows, [&](auto height, std::int64_t first) {
-      constexpr int kRows = height;
-      float* const y = out.y + first * out.row;
-      const auto start = [&](int r, int v) {
-        return block > 0 ? Step::kept(columns.load(y + r * out.row + v * kLanes, v)) : head(r, v);
-      };
-      const auto finish = [&](int r, int v, typename Step::Sum sum) {
-        const std::ptrdiff_t at = r * out.row + v * kLanes;
-        if (!last) return columns.store(Step::keep(sum), y + at, v);
-        auto number = head.number(sum, v);
-        if (clamps) number = clamp(low, high, number);
-        if (out.residual != nullptr && !bounds.smooth) {
-          number = hn::Add(number, columns.load(out.residual + first * out.row + at, v));
-        }
-        columns.store(number, y + at, v);
-      };
-      product_tile<Step, kRows, kVectors, kRowStep>(blocks.rows(block, first), b,
-                                                    wanted.share(first, kRows, rows), start, finish);
-    });
-  }
-  if (bounds.smooth) finish_smoothly(out, rows);
-}
-
-// The same for a folded panel: two sums of a column stand side by side.
-template <class Step, int kVectors, int kRowStep>
-void multiply_folded_rows(std::int64_t rows, const RowsOf<Step>& a, const PanelOf<Step>& panel,
-                          const PanelOutput& out, const Ahead& ahead) {
-  constexpr int kOutVectors = (kVectors + 1) / 2;
-  const FloatTag d;
-  const hn::DFromV<typename Step::Sum> tag;
-  const PanelColumns<kOutVectors> columns(out.columns);
-  const Bounds bounds(out.activation);
-  const auto low = hn::Set(d, bounds.low), high = hn::Set(d, bounds.high);
-  const PanelHead<Step, kVectors> head(panel.head);
-  for_tiles<kVectors>(rows, [&](auto height, std::int64_t first) {
-    constexpr int kRows = height;
-    auto from = a;
-    from.data += first * a.row;
-    auto left = hn::Zero(tag);
-    product_tile<Folded<Step>, kRows, kVectors, kRowStep>(
-        from, panel.b, ahead.share(first, kRows, rows), head, [&](int r, int v, typename Step::Sum right) {
-          if (v % 2 == 0) {
-            left = right;
-            if (v + 1 < kVectors) return;
-            right = hn::Zero(tag);
-          }
-          const auto sum = hn::Add(hn::ConcatEven(tag, right, left), hn::ConcatOdd(tag, right, left));
-          auto number = clamp(low, high, head.number(sum, v / 2));
-          const std::ptrdiff_t at = (first + r) * out.row + v / 2 * kLanes;
-          if (out.residual != nullptr && !bounds.smooth) {
-            number = hn::Add(number, columns.load(out.residual + at, v / 2));
-          }
-          columns.store(number, out.y + at, v / 2);
-        });
-  });
-  if (bounds.smooth) finish_smoothly(out, rows);
-}
-
-template <class Step, int kRowStep>
-void multiply_folded(int vectors, std::int64_t rows, const RowsOf<Step>& a, const PanelOf<Step>& panel,
-                     const PanelOutput& out, const Ahead& ahead) {
-  with_constant<kMaxVectors>(vectors, [&](auto constant) {
-    multiply_folded_rows<Step, constant, kRowStep>(rows, a, panel, out, ahead);
-  });
-}
-
-template <class Step, int kRowStep>
-void multiply(int vectors, std::int64_t rows, const RowsOf<Step>& a, const PanelOf<Step>& panel,
-              const PanelOutput& out, const Ahead& ahead) {
-  with_constant<kMaxVectors>(
-      vectors, [&](auto constant) { multiply_rows<Step, constant, kRowStep>(rows, a, panel, out, ahead); });
-}
-
-template <class Step, int kVectors>
-void pool_rows(std::int64_t rows, const RowsOf<Step>& a, const PanelOf<Step>& panel, Activation activation,
-               std::int64_t columns, float* y, const Ahead& ahead) {
-  constexpr std::int64_t kGroup = 56;  // rows whose sums wait for the next block of k
-  constexpr std::int64_t kWidth = kVectors * kLanes;
-  const FloatTag d;
-  const Bounds bounds(activation);
-  const auto low = hn::Set(d, bounds.low), high = hn::Set(d, bounds.high);
-  const DepthBlocks blocks(a, kVectors);
-  const PanelHead<Step, kVectors> head(panel.head);
-  HWY_ALIGN float sums[kGroup * kWidth];
-  FloatVector totals[kVectors];
-  for (int v = 0; v < kVectors; ++v) totals[v] = hn::Zero(d);
-  for (std::int64_t group = 0; group < rows; group += kGroup) {
-    const std::int64_t size = HWY_MIN(kGroup, rows - group);
-    for (std::int64_t block = 0; block < blocks.count(); ++block) {
-      const auto* b = panel.b + blocks.begin(block) * kWidth;
-      const Ahead wanted = ahead.share(group, size, rows).share(block, 1, blocks.count());
-      for_tiles<kVectors>(size, [&](auto height, std::int64_t first) {
-        constexpr int kRows = height;
-        float* const at = sums + first * kWidth;
-        product_tile<Step, kRows, kVectors, 0>(
-            blocks.rows(block, group + first), b, wanted.share(first, kRows, size),
-            [&](int r, int v) {
-              return block > 0 ? Step::kept(hn::LoadU(d, at + r * kWidth + v * kLanes)) : head(r, v);
-            },
-            [&](int r, int v, typename Step::Sum sum) {
-              hn::StoreU(Step::keep(sum), d, at + r * kWidth + v * kLanes);
-            });
-      });
-    }
-    for (std::int64_t r = 0; r < size; ++r) {
-      for (int v = 0; v < kVectors; ++v) {
-        const auto sum = head.number(Step::kept(hn::LoadU(d, sums + r * kWidth + v * kLanes)), v);
-        totals[v] = hn::Add(totals[v], bounds.smooth ? activate(d, activation, sum) : clamp(low, high, sum));
-      }
-    }
-  }
-  for (std::int64_t v = 0; v < kVectors; ++v) {
-    const auto count = static_cast<std::size_t>(HWY_MIN(kLanes, columns - v * kLanes));
-    store_partial(hn::Div(totals[v], hn::Set(d, static_cast<float>(rows))), d, y + v * kLanes, count);
-  }
-}
-
-template <class Step>
-void pool(int vectors, std::int64_t rows, const RowsOf<Step>& a, const PanelOf<Step>& panel,
-          Activation activation, std::int64_t columns, float* y, const Ahead& ahead) {
-  with_constant<kMaxVectors>(vectors, [&](auto constant) {
-    pool_rows<Step, constant>(rows, a, panel, activation, columns, y, ahead);
-  });
-}
-
-template <class Step>
-PanelKernels<typename Step::Element> make_panel_kernels() {
-  constexpr int kPlane = kLanes / kElement<typename Step::Element>.values;
-  return {multiply<Step, 0>, multiply<Step, kPlane>, multiply_folded<Step, 0>, multiply_folded<Step, kPlane>,
-          pool<Step>};
-}
-
-PanelSizes get_panel_sizes() { return {static_cast<int>(kLanes), kMaxVectors}; }
-
-PanelKernels<Int8Quad> int8_panel_kernels() {
-  return with_int8_step(has_dot_products(), [](auto step) { return make_panel_kernels<decltype(step)>(); });
-}
-
-PanelKernels<float> float_panel_kernels() { return make_panel_kernels<FloatStep>(); }
-
-PanelKernels<BFloat16Pair> bfloat16_panel_kernels() {
-#if PILA_BFLOAT16
-  return make_panel_kernels<BFloat16Step>();
-#else
-  return {};
-#endif
-}
+PanelSizes get_panel_sizes() { return {static_cast<int>(kFloatLanes), kMaxVectors}; }
 
 }  // namespace pila::kernels::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -255,9 +27,6 @@ namespace pila::kernels::cpu {
 namespace {
 
 HWY_EXPORT(get_panel_sizes);
-HWY_EXPORT(float_panel_kernels);
-HWY_EXPORT(bfloat16_panel_kernels);
-HWY_EXPORT(int8_panel_kernels);
 
 // Columns [column, column + width) of a matrix as rows of elements, with zeros beyond it.
 template <class Element>
@@ -355,24 +124,6 @@ PanelSizes panel_sizes() {
   return sizes;
 }
 
-template <>
-const PanelKernels<float>& panel_kernels<float>() {
-  static const PanelKernels<float> kernels = HWY_DYNAMIC_DISPATCH(float_panel_kernels)();
-  return kernels;
-}
-
-template <>
-const PanelKernels<BFloat16Pair>& panel_kernels<BFloat16Pair>() {
-  static const PanelKernels<BFloat16Pair> kernels = HWY_DYNAMIC_DISPATCH(bfloat16_panel_kernels)();
-  return kernels;
-}
-
-template <>
-const PanelKernels<Int8Quad>& panel_kernels<Int8Quad>() {
-  static const PanelKernels<Int8Quad> kernels = HWY_DYNAMIC_DISPATCH(int8_panel_kernels)();
-  return kernels;
-}
-
 template <class Element>
 float* pack_panel(const ProductWeights& weights, std::int64_t depth, std::int64_t column, std::int64_t width,
                   float* to) {
@@ -425,7 +176,7 @@ void ProductColumns::multiply(std::int64_t panel, const float* weights, std::int
                               const TileRows<Element>& a, PanelOutput out, const Ahead& ahead) const {
   const PanelKernels<Element>& kernels = panel_kernels<Element>();
   const std::int64_t width = vectors.size(panel) * lanes;
-  const bool planes = a.row == lanes / kElement<Element>.values;
+  const bool planes = kElement<Element>.values > 1 || a.row == lanes;
   const auto kernel = folded ? (planes ? kernels.multiply_folded_planes : kernels.multiply_folded)
                              : (planes ? kernels.multiply_planes : kernels.multiply);
   if (!folded) {
@@ -437,10 +188,11 @@ void ProductColumns::multiply(std::int64_t panel, const float* weights, std::int
   kernel(static_cast<int>(vectors.size(panel)), rows, a, {weights + at(panel), width}, out, ahead);
 }
 
-#define PILA_INSTANTIATE(Element)                                                                            \
-  template float* pack_panel<Element>(const ProductWeights&, std::int64_t, std::int64_t, std::int64_t, float*); \
-  template void ProductColumns::pack<Element>(const ProductWeights&, float*) const;                          \
-  template void ProductColumns::multiply<Element>(std::int64_t, const float*, std::int64_t,                  \
+#define PILA_INSTANTIATE(Element)                                                                      \
+  template float* pack_panel<Element>(const ProductWeights&, std::int64_t, std::int64_t, std::int64_t, \
+                                      float*);                                                         \
+  template void ProductColumns::pack<Element>(const ProductWeights&, float*) const;                    \
+  template void ProductColumns::multiply<Element>(std::int64_t, const float*, std::int64_t,            \
                                                   const TileRows<Element>&, PanelOutput, const Ahead&) const
 PILA_INSTANTIATE(float);
 PILA_INSTANTIATE(BFloat16Pair);

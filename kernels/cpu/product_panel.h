@@ -1,6 +1,7 @@
 // Products of some rows with one panel of packed columns, for fused kernels.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -49,6 +50,8 @@ struct PanelOutput {
   Activation activation;
 };
 
+constexpr int kPoolVectors = 3;
+
 struct PanelSizes {
   int lanes;         // float32 in a vector
   int most_vectors;  // of a panel
@@ -57,23 +60,51 @@ struct PanelSizes {
 // Those of the instruction set in use.
 PanelSizes panel_sizes();
 
+// Rows of k numbers each as planes of elements that are not numbers.
+template <class Element>
+struct RoundedRows {
+  RoundedRows(std::int64_t row_count, std::int64_t numbers)
+      : rows(row_count),
+        k(numbers),
+        vector(panel_sizes().lanes / kElement<Element>.values),
+        planes(std::max<std::int64_t>(ceil_div(numbers, panel_sizes().lanes), 1)),
+        depth(numbers == 0 ? 0 : vector) {}
+
+  std::int64_t size() const { return rows * planes * depth; }
+  // Rounds rows [begin, end) of `from`, which is given at the first row, as is `to`.
+  void round(const float* from, std::int64_t begin, std::int64_t end, const Quantization& by,
+             Element* to) const {
+    round_planes(from + begin * k, end - begin, k, by, to + begin * vector, rows * vector);
+  }
+  // The rows from `row` on, for a product.
+  TileRows<Element> from(const Element* data, std::int64_t row) const {
+    return {data + row * vector, static_cast<std::ptrdiff_t>(vector),
+            static_cast<std::ptrdiff_t>(rows * vector), planes, depth};
+  }
+
+  const std::int64_t rows, k;
+  const std::int64_t vector;  // elements of a row in a plane
+  const std::int64_t planes;
+  const std::int64_t depth;  // of a plane in a product: the vector, or nothing
+};
+
 template <class Element>
 struct PanelKernels {
   using Multiply = void (*)(int vectors, std::int64_t rows, const TileRows<Element>& a,
                             const TilePanel<Element>& panel, const PanelOutput& out, const Ahead& ahead);
-  // y, [columns], gets the mean over the rows of activation(a * b + bias).
-  using Pool = void (*)(int vectors, std::int64_t rows, const TileRows<Element>& a,
-                        const TilePanel<Element>& panel, Activation activation, std::int64_t columns,
-                        float* y, const Ahead& ahead);
+  // y, [columns], gets the mean over the rows of activation(a * b + bias). The panel has kPoolVectors.
+  using Pool = void (*)(std::int64_t rows, const TileRows<Element>& a, const TilePanel<Element>& panel,
+                        Activation activation, std::int64_t columns, float* y, const Ahead& ahead);
 
-  Multiply multiply = nullptr;
-  Multiply multiply_planes = nullptr;  // for rows that lie a vector of values apart
+  Multiply multiply = nullptr;         // null where elements are not numbers
+  Multiply multiply_planes = nullptr;  // for planes: rows lie a vector of values apart, which are a slice
   Multiply multiply_folded = nullptr;  // for panels with two elements of k side by side
   Multiply multiply_folded_planes = nullptr;
-  Pool pool = nullptr;
+  Pool pool = nullptr;  // for planes, where elements are not numbers
 };
 
-// Those of the instruction set in use; all null where it has no such products.
+// Those of the instruction set in use; all null where it has no such products. Elements that are not numbers
+// have to lie in planes.
 template <class Element>
 const PanelKernels<Element>& panel_kernels();
 
@@ -87,7 +118,7 @@ struct ProductWeights {
         columns(matrix_columns),
         a(of_a) {}
 
-  const float* w;  // [rows, columns]
+  const float* w;     // [rows, columns]
   const float* bias;  // [columns], or null
   std::int64_t rows, columns;
   Quantization a;  // for int8

@@ -37,8 +37,8 @@ constexpr std::array<int, 3> kMaxRows = {10, 6, 4};
 #endif
 constexpr int kMaxVectors = static_cast<int>(kMaxRows.size());
 
-// One step of a sum: how elements of a and b are read, multiplied and added. Sums are numbers or integers, which
-// keep() turns into numbers of the same bits.
+// One step of a sum: how elements of a and b are read, multiplied and added. Sums are numbers or integers,
+// which keep() turns into numbers of the same bits.
 struct FloatSums {
   using Sum = FloatVector;
   static HWY_INLINE FloatVector keep(FloatVector sum) { return sum; }

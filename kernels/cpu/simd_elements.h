@@ -77,7 +77,8 @@ using ShortVector = hn::Vec<ShortTag>;
 // a * b over both halves of each word.
 HWY_INLINE IntVector short_products(ShortVector a, ShortVector b) {
 #if HWY_ARCH_ARM_A64
-  return IntVector(vpaddq_s32(vmull_s16(vget_low_s16(a.raw), vget_low_s16(b.raw)), vmull_high_s16(a.raw, b.raw)));
+  return IntVector(
+      vpaddq_s32(vmull_s16(vget_low_s16(a.raw), vget_low_s16(b.raw)), vmull_high_s16(a.raw, b.raw)));
 #elif HWY_TARGET <= HWY_AVX3
   return IntVector{_mm512_madd_epi16(a.raw, b.raw)};
 #elif HWY_TARGET == HWY_AVX2
@@ -98,7 +99,7 @@ class Quantizer {
         high_(static_cast<float>(255 - by.zero)),
         zero_(by.zero) {}
 
-  HWY_INLINE void store(FloatVector v, Int8Quad* to) const {
+  HWY_INLINE void operator()(FloatVector v, Int8Quad* to) const {
     const FloatTag d;
     const IntTag di;
     const hn::Rebind<std::uint8_t, FloatTag> bytes;

@@ -22,7 +22,8 @@ std::size_t FusePooling::run(const Context&, Graph& graph) const {
     if (!matmul || matmul->residual || matmul->transpose_a || matmul->transpose_b || !pools(*mean, *matmul)) {
       continue;
     }
-    graph.replace(node, make_op(ops::PooledMatmulAttributes{matmul->activation, matmul->bias, matmul->rounding}),
+    graph.replace(node,
+                  make_op(ops::PooledMatmulAttributes{matmul->activation, matmul->bias, matmul->rounding}),
                   before->inputs, before->name);
     ++fused;
   }

@@ -57,7 +57,8 @@ TEST(BFloat16, RoundsTiesToEvenAndKeepsSpecialNumbers) {
 
 TEST(Int8, QuantizesRowsAndPutsZerosBehindThem) {
   constexpr std::size_t kRows = 3;
-  for (const Quantization by : {Quantization{0.011f, 100}, Quantization{0.004f, 0}, Quantization{0.5f, 200}}) {
+  for (const Quantization by :
+       {Quantization{0.011f, 100}, Quantization{0.004f, 0}, Quantization{0.5f, 200}}) {
     for (const std::size_t size : {1, 3, 4, 15, 16, 17, 33, 100}) {
       for (const std::size_t more : {0, 1, 20}) {
         const std::size_t quads = (size + 3) / 4 + more;

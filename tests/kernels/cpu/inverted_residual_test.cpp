@@ -118,11 +118,11 @@ class Block {
   std::size_t count_ = 0;
 };
 
-// Factors that stand between the two products are rounded from sums that float32's rounding has touched: where
-// one lies close to the middle of two numbers, it may become the other. Sums are a few units in the last place
-// off. The middle of two bfloat16 numbers, which are 2^-8 apart, is met once in 2^15 numbers for each such
-// unit: once in a thousand numbers, or thrice among few of them; that of two int8 steps more seldom. Not
-// rounding them at all is off by about 1e-3 and 1e-2.
+// Factors that stand between the two products are rounded from sums that float32's rounding has touched:
+// where one lies close to the middle of two numbers, it may become the other. Sums are a few units in the
+// last place off. The middle of two bfloat16 numbers, which are 2^-8 apart, is met once in 2^15 numbers for
+// each such unit: once in a thousand numbers, or thrice among few of them; that of two int8 steps more
+// seldom. Not rounding them at all is off by about 1e-3 and 1e-2.
 double rounding_tolerance(const Case& which) {
   if (which.precision == Precision::f32 || !which.project) return 0;
   const auto numbers =
@@ -246,8 +246,7 @@ void expect_rounded_agreement(Precision precision) {
     for (const bool project : {false, true}) {
       if (!expand && !project) continue;
       for (const auto activation : {Activation::none, Activation::relu6, Activation::silu}) {
-        expect_it(
-            {7, 40, 9, 10, 9, 3, 1, 1, 1, 1, expand, project, project, false, activation, activation});
+        expect_it({7, 40, 9, 10, 9, 3, 1, 1, 1, 1, expand, project, project, false, activation, activation});
       }
     }
   }
