@@ -12,7 +12,7 @@ struct Pointwise {
   const void* w = nullptr;     // null: there is no such step
   const void* bias = nullptr;  // [channels out], or null
   Activation activation = Activation::none;
-  Rounding rounding;
+  Rounding rounding = {};
 };
 
 // y = project(depthwise(expand(x))) + residual. Without `expand` the depthwise convolution reads x itself,

@@ -13,7 +13,7 @@ namespace pila::kernels {
 // the epilogue's bias has n elements. Weights: b and the bias.
 struct Matmul {
   DType type = DType::f32;
-  Rounding rounding;
+  Rounding rounding = {};
   std::int64_t m = 0, n = 0, k = 0;
   bool transpose_a = false, transpose_b = false;
   const void* a = nullptr;
@@ -26,7 +26,7 @@ struct Matmul {
 // average pooling behind it. a: [batch, rows, k]; b: [k, n]; c: [batch, n]. Weights: b and the bias.
 struct PooledMatmul {
   DType type = DType::f32;
-  Rounding rounding;
+  Rounding rounding = {};
   std::int64_t batch = 0, rows = 0, n = 0, k = 0;
   const void* a = nullptr;
   const void* b = nullptr;

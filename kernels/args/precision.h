@@ -28,8 +28,9 @@ struct Rounding {
 // To nearest, ties to even; what q cannot reach becomes the nearest that it can.
 inline std::uint8_t quantize(float x, const Quantization& by) {
   const auto low = static_cast<float>(-by.zero), high = static_cast<float>(255 - by.zero);
-  const float steps = std::min(std::max(x * (1.0f / by.scale), low), high);
-  return static_cast<std::uint8_t>(std::nearbyintf(steps) + static_cast<float>(by.zero));
+  const float steps = x * (1.0f / by.scale);
+  const float bounded = steps > low ? std::min(steps, high) : low;  // low for NaN
+  return static_cast<std::uint8_t>(std::nearbyintf(bounded) + static_cast<float>(by.zero));
 }
 
 // The scale of weights whose largest magnitude is given: w is about scale * q, with q in -127..127.

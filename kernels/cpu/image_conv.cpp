@@ -57,7 +57,8 @@ bool supports(const ImageConvForward& args) {
 
 struct ImageConv {
   ImageConv(const ImageConvForward& args, bool prepared, int threads, void* memory)
-      : product(args.shape.out_c, args.shape.window.kernel_h, args.shape.window.kernel_w * args.shape.in_c) {
+      : product(args.shape.out_c, args.shape.window.kernel_h, args.shape.window.kernel_w * args.shape.in_c,
+                kElement<float>) {
     const ConvShape& s = args.shape;
     const Window& w = s.window;
     const std::int64_t columns = std::max(w.pad_left + s.in_w, (s.out_w - 1) * w.stride_w + w.kernel_w);
@@ -70,7 +71,7 @@ struct ImageConv {
   }
 
   void pack(const ImageConvForward& args, float* to) const {
-    product.pack<float>(args.w, args.epilogue.bias, product.slices * product.depth, to);
+    product.pack<float>({args.w, args.epilogue.bias, product.slices * product.depth, args.shape.out_c, {}}, to);
   }
 
   const ProductColumns product;

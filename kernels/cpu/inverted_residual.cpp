@@ -40,11 +40,11 @@ struct BlockScratch {
   float* ring;
   float* zeros;
   float* filtered_rows;
-  BFloat16Pair* rounded;  // rows of x
-  float* filtered;        // or pairs
+  float* rounded;   // rows of x, as elements
+  float* filtered;  // as elements
 };
 
-// Rows of one image of x, from number `first` on, as what reads them likes them: pairs for products of pairs.
+// Rows of one image of x, from number `first` on, as elements of what reads them.
 struct InputRows {
   const void* data;
   std::int64_t first;
@@ -114,8 +114,8 @@ template <class Step, int kVectors>
 void expand_rows(const BlockJob& job, const typename Step::Element* x, const float* weights, float* ring,
                  std::int64_t begin, std::int64_t end, const Ahead& ahead) {
   const std::int64_t depth = job.plan.expand_depth, plane = job.plan.ring_rows * job.plan.row_size();
-  const StartFromBias<kVectors> start(weights);
-  const auto* panel = reinterpret_cast<const typename Step::Element*>(weights + kVectors * kLanes);
+  const TilePanel<typename Step::Element> panel(weights, kVectors * kLanes);
+  const PanelHead<Step, kVectors> head(panel.head);
   const Bounds bounds(job.args.expand.activation);
   const auto low = hn::Set(FloatTag(), bounds.low), high = hn::Set(FloatTag(), bounds.high);
   RingCursor cursor(job, ring, begin);
@@ -124,11 +124,11 @@ void expand_rows(const BlockJob& job, const typename Step::Element* x, const flo
     constexpr int kRows = height;
     float* to[kRows];
     for (int r = 0; r < kRows; ++r) to[r] = cursor.next();
-    product_tile<Step, kRows, kVectors, 0>({x + pixel * depth, depth, 0, 1, depth}, panel,
-                                           ahead.share(pixel, kRows, pixels), start,
-                                           [&](int r, int v, FloatVector sum) {
-                                             hn::StoreU(clamp(low, high, sum), FloatTag(), to[r] + v * plane);
-                                           });
+    product_tile<Step, kRows, kVectors, 0>(
+        {x + pixel * depth, depth, 0, 1, depth}, panel.b, ahead.share(pixel, kRows, pixels), head,
+        [&](int r, int v, typename Step::Sum sum) {
+          hn::StoreU(clamp(low, high, head.number(sum, v)), FloatTag(), to[r] + v * plane);
+        });
   });
 }
 
@@ -175,6 +175,7 @@ void make_rows(const BlockJob& job, const InputRows& x, std::int64_t chunk, floa
 }
 
 // Output rows [begin, end) of a chunk, to planes whose first row is `begin`.
+template <class Element>
 void filter_rows(const BlockJob& job, const BlockScratch& scratch, std::int64_t chunk, const float* ring,
                  float* filtered, std::int64_t begin, std::int64_t end) {
   const ConvShape& s = job.args.depthwise;
@@ -203,9 +204,11 @@ void filter_rows(const BlockJob& job, const BlockScratch& scratch, std::int64_t 
       }
       depthwise_rows_kernel(kernel, stride, count)(work);
       if (bounds.smooth) activate_range(job.args.depthwise_activation, work.y, count * work.y_row);
-      if (plan.rounds_filtered()) {
-        round_rows(work.y, count * s.out_w, kLanes, reinterpret_cast<BFloat16Pair*>(to),
-                   plan.filtered_vector);
+      if constexpr (!std::is_same_v<Element, float>) {
+        if (plan.rounds_filtered()) {
+          round_rows(work.y, count * s.out_w, kLanes, job.args.project.rounding.a,
+                     reinterpret_cast<Element*>(to), plan.filtered_vector);
+        }
       }
       to += count * s.out_w * plan.filtered_vector;
     }
@@ -233,8 +236,8 @@ std::int64_t filter_chunk(const BlockJob& job, const BlockScratch& scratch, cons
       make_rows<Step>(job, x, chunk, ring, from, to, ahead.share(from - first, to - from, all));
       made = to;
     }
-    filter_rows(job, scratch, chunk, ring, filtered + (row - begin) * s.out_w * plan.filtered_vector, row,
-                last);
+    filter_rows<typename Step::Element>(job, scratch, chunk, ring,
+                                        filtered + (row - begin) * s.out_w * plan.filtered_vector, row, last);
   }
   return made;
 }
@@ -248,6 +251,11 @@ FilterChunk filter_chunk_bf16() {
 #else
   return nullptr;
 #endif
+}
+
+FilterChunk filter_chunk_i8() {
+  return with_int8_step(has_dot_products(),
+                        [](auto step) -> FilterChunk { return filter_chunk<decltype(step)>; });
 }
 
 // Where there is no project: the filtered pixels as they are.
@@ -281,6 +289,7 @@ namespace {
 HWY_EXPORT(clear_borders);
 HWY_EXPORT(filter_chunk_f32);
 HWY_EXPORT(filter_chunk_bf16);
+HWY_EXPORT(filter_chunk_i8);
 HWY_EXPORT(copy_pixels);
 
 const float* floats(const void* data) { return static_cast<const float*>(data); }
@@ -289,7 +298,10 @@ template <class Element>
 bool supports(const InvertedResidual& args) {
   const ConvShape& s = args.depthwise;
   const Window& w = s.window;
-  return multiplies<Element>(args.type, precision_of(args)) && s.in_c == s.out_c && s.in_c > 0 &&
+  const bool rounds_alike = args.expand.w == nullptr || args.project.w == nullptr ||
+                            args.expand.rounding.to == args.project.rounding.to;
+  return multiplies<Element>(args.type, precision_of(args), std::max(args.in_c, s.in_c)) && rounds_alike &&
+         s.in_c == s.out_c && s.in_c > 0 &&
          (w.kernel_h == 3 || w.kernel_h == 5) && w.kernel_w == w.kernel_h &&
          (w.stride_h == 1 || w.stride_h == 2) && w.stride_w == w.stride_h && w.dilation_h == 1 &&
          w.dilation_w == 1 && w.pad_top >= 0 && w.pad_left >= 0;
@@ -308,8 +320,8 @@ void pack_weights(const InvertedResidual& args, const InvertedResidualPlan& plan
   for (std::int64_t chunk = 0; chunk < plan.chunks.count; ++chunk) {
     const std::int64_t first = plan.chunks.begin(chunk), planes = plan.chunks.size(chunk);
     if (args.expand.w != nullptr) {
-      to = pack_panel<Element>(args.expand.w, args.expand.bias, args.in_c, wide, plan.expand_depth,
-                               first * lanes, planes * lanes, to);
+      to = pack_panel<Element>({args.expand.w, args.expand.bias, args.in_c, wide, args.expand.rounding.a},
+                               plan.expand_depth, first * lanes, planes * lanes, to);
     }
     for (std::int64_t c = first * lanes; c < (first + planes) * lanes; c += lanes) {
       const auto real = static_cast<int>(std::min(lanes, wide - c)), all = static_cast<int>(lanes);
@@ -323,7 +335,10 @@ void pack_weights(const InvertedResidual& args, const InvertedResidualPlan& plan
       to += lanes;
     }
   }
-  if (args.project.w != nullptr) plan.project.pack<Element>(args.project.w, args.project.bias, wide, to);
+  if (args.project.w != nullptr) {
+    plan.project.pack<Element>(
+        {args.project.w, args.project.bias, wide, args.out_c, args.project.rounding.a}, to);
+  }
 }
 
 std::size_t prepared_size(const InvertedResidual& args, const Stream&) {
@@ -374,7 +389,7 @@ struct Memory {
     rings = scratch.take<float>(threads * ring_size);
     zeros = scratch.take<float>(threads * zeros_size);
     rows = scratch.take<float>(threads * rows_size);
-    rounded = scratch.take<BFloat16Pair>((tasks.by_chunks ? 1 : threads) * rounded_size);
+    rounded = scratch.take<float>((tasks.by_chunks ? 1 : threads) * rounded_size);
     filtered = scratch.take<float>((tasks.by_chunks ? 1 : threads) * filtered_size);
     bytes = scratch.bytes();
   }
@@ -388,7 +403,7 @@ struct Memory {
   Tasks tasks;
   float* weights;
   float *rings, *zeros, *rows;
-  BFloat16Pair* rounded;
+  float* rounded;
   float* filtered;
   std::int64_t ring_size, zeros_size, rows_size, rounded_size, filtered_size;
   std::size_t bytes;
@@ -407,14 +422,18 @@ std::size_t prepared_workspace(const InvertedResidual& args, const Stream& strea
 }
 
 // Rows [begin, end) of one image of x; `to` is for those that need to be rounded.
+template <class Element>
 InputRows input_rows(const BlockJob& job, std::int64_t image, std::int64_t begin, std::int64_t end,
-                     BFloat16Pair* to) {
+                     float* to) {
   const ConvShape& s = job.args.depthwise;
   const std::int64_t row = s.in_w * job.args.in_c;
   const float* x = floats(job.args.x) + image * s.in_h * row;
   if (job.plan.rounded_size == 0) return {x, 0};
-  const std::int64_t rows = std::max<std::int64_t>(end - begin, 0);  // none where all is border
-  round_rows(x + begin * row, rows * s.in_w, job.args.in_c, to, job.plan.expand_depth);
+  if constexpr (!std::is_same_v<Element, float>) {
+    const std::int64_t rows = std::max<std::int64_t>(end - begin, 0);  // none where all is border
+    round_rows(x + begin * row, rows * s.in_w, job.args.in_c, job.args.expand.rounding.a,
+               reinterpret_cast<Element*>(to), job.plan.expand_depth);
+  }
   return {to, begin};
 }
 
@@ -439,6 +458,8 @@ template <class Element>
 FilterChunk filter_chunk() {
   if constexpr (std::is_same_v<Element, float>) {
     return HWY_DYNAMIC_DISPATCH(filter_chunk_f32)();
+  } else if constexpr (std::is_same_v<Element, Int8Quad>) {
+    return HWY_DYNAMIC_DISPATCH(filter_chunk_i8)();
   } else {
     return HWY_DYNAMIC_DISPATCH(filter_chunk_bf16)();
   }
@@ -461,7 +482,7 @@ void run_bands(const BlockJob& job, const Memory& memory, ThreadPool& pool) {
     for (std::int64_t row = first; row < last; row += plan.group_rows) {
       const std::int64_t end = std::min(last, row + plan.group_rows);
       const auto ahead = [&](std::int64_t part) { return row == first ? weights_ahead(job, part) : Ahead(); };
-      const InputRows x = input_rows(job, image, job.top(row, made), job.bottom(end), scratch.rounded);
+      const InputRows x = input_rows<Element>(job, image, job.top(row, made), job.bottom(end), scratch.rounded);
       std::int64_t next = made;
       for (std::int64_t chunk = 0; chunk < plan.chunks.count; ++chunk) {
         next = filter(job, scratch, x, chunk, row, end, made, ahead(chunk + 1));
@@ -487,7 +508,7 @@ void run_chunks(const BlockJob& job, const Memory& memory, ThreadPool& pool) {
   const ConvShape& s = job.args.depthwise;
   const Split pixels(s.out_h * s.out_w, kPixels);
   for (std::int64_t image = 0; image < s.batch; ++image) {
-    const InputRows x = input_rows(job, image, 0, job.bottom(s.out_h), memory.rounded);
+    const InputRows x = input_rows<Element>(job, image, 0, job.bottom(s.out_h), memory.rounded);
     pool.run(plan.chunks.count, [&](std::int64_t chunk, int worker) {
       const BlockScratch scratch = memory.of(worker);
       clear(job, scratch);
@@ -537,6 +558,7 @@ Kernel<InvertedResidual> kernel(const char* name) {
 void add_inverted_residual_kernels(KernelTable& table) {
   table.inverted_residual.add(kernel<float>("inverted_residual_f32"));
   table.inverted_residual.add(kernel<BFloat16Pair>("inverted_residual_bf16"));
+  table.inverted_residual.add(kernel<Int8Quad>("inverted_residual_i8"));
 }
 
 }  // namespace pila::kernels::cpu

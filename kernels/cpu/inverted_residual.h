@@ -3,7 +3,7 @@
 // Inside, channels go in planes of one vector each: [plane][row][column][lanes]. A group of output rows is
 // made chunk by chunk of the wide channels: expand the rows under the window, filter them, and keep what
 // comes out; then project the group's pixels, with all wide channels at hand. The products read elements,
-// which are floats or pairs of bfloat16: pairs are made of x and of what is filtered, group by group.
+// which, where they are not floats, are made of x and of what is filtered, group by group.
 #pragma once
 
 #include <algorithm>
@@ -21,11 +21,11 @@ struct InvertedResidualPlan {
       : lanes(lanes_of_a_vector),
         planes(ceil_div(args.depthwise.in_c, lanes)),
         chunks(planes, std::min<std::int64_t>(most_vectors, kChunkVectors)),
-        values(precision_of(args) == Precision::bf16 ? kValues<BFloat16Pair> : kValues<float>),
-        filtered_vector(args.project.w == nullptr ? lanes : lanes / values),
-        project(args.project.w == nullptr ? 0 : args.out_c, planes, filtered_vector),
+        element(element_kind(precision_of(args))),
+        filtered_vector(args.project.w == nullptr ? lanes : lanes / element.values),
+        project(args.project.w == nullptr ? 0 : args.out_c, planes, filtered_vector, element),
         taps(args.depthwise.window.kernel_h * args.depthwise.window.kernel_w),
-        expand_depth(args.expand.w == nullptr ? 0 : ceil_div(args.in_c, values)) {
+        expand_depth(args.expand.w == nullptr ? 0 : ceil_div(args.in_c, element.values)) {
     const ConvShape& s = args.depthwise;
     kernel = s.window.kernel_h;
     stride = s.window.stride_h;
@@ -38,15 +38,15 @@ struct InvertedResidualPlan {
                              : std::max<std::int64_t>(1, kGroupSize / (step_rows * filtered_row)) * step_rows;
     ring_rows = (step_rows - 1) * stride + kernel;
     const std::int64_t group_input = std::min(s.in_h, (group_rows - 1) * stride + kernel);
-    rounded_size = values == 1 ? 0 : group_input * s.in_w * expand_depth;
+    rounded_size = element.values == 1 ? 0 : group_input * s.in_w * expand_depth;
   }
 
   std::int64_t chunk_planes() const { return ceil_div(planes, chunks.count); }
 
-  // ---- prepared weights: for each chunk the bias and weights of expand and then, for each plane, the
-  // depthwise weights and bias; behind all chunks, for each panel, the bias and weights of project.
+  // ---- prepared weights: for each chunk the head and weights of expand and then, for each plane, the
+  // depthwise weights and bias; behind all chunks, for each panel, the head and weights of project.
   std::int64_t depthwise_size() const { return (taps + 1) * lanes; }
-  std::int64_t expand_size() const { return expand_depth == 0 ? 0 : (expand_depth + 1) * lanes; }
+  std::int64_t expand_size() const { return expand_depth == 0 ? 0 : (expand_depth + element.head_rows) * lanes; }
   std::int64_t chunk_at(std::int64_t chunk) const {
     return chunks.begin(chunk) * (expand_size() + depthwise_size());
   }
@@ -69,7 +69,7 @@ struct InvertedResidualPlan {
   const std::int64_t lanes;
   const std::int64_t planes;           // of the wide tensor
   const Split chunks;                  // of planes
-  const std::int64_t values;           // of k in an element of the products
+  const ElementKind element;           // of the products
   const std::int64_t filtered_vector;  // a pixel of a plane of the filtered tensor
   const ProductColumns project;
   const std::int64_t taps;

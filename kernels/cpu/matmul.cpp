@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "kernels/cpu/bfloat16.h"
+#include "kernels/cpu/elements.h"
 #include "kernels/cpu/families.h"
 #include "kernels/cpu/gemm_columns.h"
 #include "kernels/cpu/gemm_rows.h"
@@ -142,7 +142,7 @@ Status multiply_columns(const Matmul& args, const Launch& launch) {
 // ---- the entry
 // ------------------------------------------------------------------------------------------------
 
-bool supports(const Matmul& args) { return multiplies<float>(args.type, args.rounding.to); }
+bool supports(const Matmul& args) { return multiplies<float>(args.type, args.rounding.to, args.k); }
 
 std::size_t workspace_of(const Matmul& args, const Stream& stream, bool prepared) {
   const int threads = pool_of(stream).threads();

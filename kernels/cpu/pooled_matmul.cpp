@@ -14,16 +14,18 @@ template <class Element>
 struct PooledPanels {
   explicit PooledPanels(const PooledMatmul& args)
       : lanes(panel_sizes().lanes),
-        depth(ceil_div(args.k, kValues<Element>)),
+        depth(ceil_div(args.k, kElement<Element>.values)),
         vectors(ceil_div(args.n, lanes), std::min(3, panel_sizes().most_vectors)) {}
 
-  std::int64_t at(std::int64_t panel) const { return vectors.begin(panel) * lanes * (depth + 1); }
+  std::int64_t at(std::int64_t panel) const {
+    return vectors.begin(panel) * lanes * (depth + kElement<Element>.head_rows);
+  }
   std::int64_t size() const { return at(vectors.count); }
 
   void pack(const PooledMatmul& args, float* to) const {
     for (std::int64_t panel = 0; panel < vectors.count; ++panel) {
-      to = pack_panel<Element>(args.b, args.bias, args.k, args.n, depth, vectors.begin(panel) * lanes,
-                               vectors.size(panel) * lanes, to);
+      to = pack_panel<Element>({args.b, args.bias, args.k, args.n, args.rounding.a}, depth,
+                               vectors.begin(panel) * lanes, vectors.size(panel) * lanes, to);
     }
   }
 
@@ -47,7 +49,7 @@ struct PooledScratch {
 
 template <class Element>
 bool supports(const PooledMatmul& args) {
-  return multiplies<Element>(args.type, args.rounding.to);
+  return multiplies<Element>(args.type, args.rounding.to, args.k);
 }
 
 template <class Element, bool kPrepared>
@@ -75,7 +77,7 @@ const Element* elements_of(const PooledMatmul& args, std::int64_t depth, Element
   } else {
     constexpr std::int64_t kRows = 32;
     run_pieces(pool, args.batch * args.rows, kRows, [&](std::int64_t begin, std::int64_t end) {
-      round_rows(a + begin * args.k, end - begin, args.k, to + begin * depth, depth);
+      round_rows(a + begin * args.k, end - begin, args.k, args.rounding.a, to + begin * depth, depth);
     });
     return to;
   }
@@ -101,7 +103,7 @@ Status run(const PooledMatmul& args, const Launch& launch) {
                       weights + panels.at(std::min(next + 1, panels.vectors.count))};
     panel_kernels<Element>().pool(static_cast<int>(panels.vectors.size(panel)), args.rows,
                                   {a + image * args.rows * panels.depth, panels.depth, 0, 1, panels.depth},
-                                  {from, reinterpret_cast<const Element*>(from + width)}, args.activation,
+                                  {from, width}, args.activation,
                                   std::min(width, args.n - column), c + image * args.n + column,
                                   image == 0 ? ahead : Ahead());
   });
@@ -122,6 +124,7 @@ Kernel<PooledMatmul> kernel(const char* name) {
 void add_pooled_matmul_kernels(KernelTable& table) {
   table.pooled_matmul.add(kernel<float>("pooled_matmul_f32"));
   table.pooled_matmul.add(kernel<BFloat16Pair>("pooled_matmul_bf16"));
+  table.pooled_matmul.add(kernel<Int8Quad>("pooled_matmul_i8"));
 }
 
 }  // namespace pila::kernels::cpu

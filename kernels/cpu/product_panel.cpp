@@ -87,7 +87,7 @@ void multiply_rows(std::int64_t rows, const RowsOf<Step>& a, const PanelOf<Step>
   const bool clamps = out.activation != Activation::none && !bounds.smooth;
   const auto low = hn::Set(FloatTag(), bounds.low), high = hn::Set(FloatTag(), bounds.high);
   const DepthBlocks blocks(a, kVectors);
-  const StartFromBias<kVectors> bias(panel.bias);
+  const PanelHead<Step, kVectors> head(panel.head);
   for (std::int64_t block = 0; block < blocks.count(); ++block) {
     const auto* b = panel.b + blocks.begin(block) * kVectors * kLanes;
     const Ahead wanted = ahead.share(block, 1, blocks.count());
@@ -96,15 +96,17 @@ void multiply_rows(std::int64_t rows, const RowsOf<Step>& a, const PanelOf<Step>
       constexpr int kRows = height;
       float* const y = out.y + first * out.row;
       const auto start = [&](int r, int v) {
-        return block > 0 ? columns.load(y + r * out.row + v * kLanes, v) : bias(r, v);
+        return block > 0 ? Step::kept(columns.load(y + r * out.row + v * kLanes, v)) : head(r, v);
       };
-      const auto finish = [&](int r, int v, FloatVector sum) {
+      const auto finish = [&](int r, int v, typename Step::Sum sum) {
         const std::ptrdiff_t at = r * out.row + v * kLanes;
-        if (last && clamps) sum = clamp(low, high, sum);
-        if (last && out.residual != nullptr && !bounds.smooth) {
-          sum = hn::Add(sum, columns.load(out.residual + first * out.row + at, v));
+        if (!last) return columns.store(Step::keep(sum), y + at, v);
+        auto number = head.number(sum, v);
+        if (clamps) number = clamp(low, high, number);
+        if (out.residual != nullptr && !bounds.smooth) {
+          number = hn::Add(number, columns.load(out.residual + first * out.row + at, v));
         }
-        columns.store(sum, y + at, v);
+        columns.store(number, y + at, v);
       };
       product_tile<Step, kRows, kVectors, kRowStep>(blocks.rows(block, first), b,
                                                     wanted.share(first, kRows, rows), start, finish);
@@ -119,29 +121,30 @@ void multiply_folded_rows(std::int64_t rows, const RowsOf<Step>& a, const PanelO
                           const PanelOutput& out, const Ahead& ahead) {
   constexpr int kOutVectors = (kVectors + 1) / 2;
   const FloatTag d;
+  const hn::DFromV<typename Step::Sum> tag;
   const PanelColumns<kOutVectors> columns(out.columns);
   const Bounds bounds(out.activation);
   const auto low = hn::Set(d, bounds.low), high = hn::Set(d, bounds.high);
-  const StartFromBias<kVectors> bias(panel.bias);
+  const PanelHead<Step, kVectors> head(panel.head);
   for_tiles<kVectors>(rows, [&](auto height, std::int64_t first) {
     constexpr int kRows = height;
     auto from = a;
     from.data += first * a.row;
-    auto left = hn::Zero(d);
+    auto left = hn::Zero(tag);
     product_tile<Folded<Step>, kRows, kVectors, kRowStep>(
-        from, panel.b, ahead.share(first, kRows, rows), bias, [&](int r, int v, FloatVector right) {
+        from, panel.b, ahead.share(first, kRows, rows), head, [&](int r, int v, typename Step::Sum right) {
           if (v % 2 == 0) {
             left = right;
             if (v + 1 < kVectors) return;
-            right = hn::Zero(d);
+            right = hn::Zero(tag);
           }
-          auto sum = hn::Add(hn::ConcatEven(d, right, left), hn::ConcatOdd(d, right, left));
-          sum = clamp(low, high, sum);
+          const auto sum = hn::Add(hn::ConcatEven(tag, right, left), hn::ConcatOdd(tag, right, left));
+          auto number = clamp(low, high, head.number(sum, v / 2));
           const std::ptrdiff_t at = (first + r) * out.row + v / 2 * kLanes;
           if (out.residual != nullptr && !bounds.smooth) {
-            sum = hn::Add(sum, columns.load(out.residual + at, v / 2));
+            number = hn::Add(number, columns.load(out.residual + at, v / 2));
           }
-          columns.store(sum, out.y + at, v / 2);
+          columns.store(number, out.y + at, v / 2);
         });
   });
   if (bounds.smooth) finish_smoothly(out, rows);
@@ -171,7 +174,7 @@ void pool_rows(std::int64_t rows, const RowsOf<Step>& a, const PanelOf<Step>& pa
   const Bounds bounds(activation);
   const auto low = hn::Set(d, bounds.low), high = hn::Set(d, bounds.high);
   const DepthBlocks blocks(a, kVectors);
-  const StartFromBias<kVectors> bias(panel.bias);
+  const PanelHead<Step, kVectors> head(panel.head);
   HWY_ALIGN float sums[kGroup * kWidth];
   FloatVector totals[kVectors];
   for (int v = 0; v < kVectors; ++v) totals[v] = hn::Zero(d);
@@ -185,13 +188,17 @@ void pool_rows(std::int64_t rows, const RowsOf<Step>& a, const PanelOf<Step>& pa
         float* const at = sums + first * kWidth;
         product_tile<Step, kRows, kVectors, 0>(
             blocks.rows(block, group + first), b, wanted.share(first, kRows, size),
-            [&](int r, int v) { return block > 0 ? hn::LoadU(d, at + r * kWidth + v * kLanes) : bias(r, v); },
-            [&](int r, int v, FloatVector sum) { hn::StoreU(sum, d, at + r * kWidth + v * kLanes); });
+            [&](int r, int v) {
+              return block > 0 ? Step::kept(hn::LoadU(d, at + r * kWidth + v * kLanes)) : head(r, v);
+            },
+            [&](int r, int v, typename Step::Sum sum) {
+              hn::StoreU(Step::keep(sum), d, at + r * kWidth + v * kLanes);
+            });
       });
     }
     for (std::int64_t r = 0; r < size; ++r) {
       for (int v = 0; v < kVectors; ++v) {
-        const auto sum = hn::LoadU(d, sums + r * kWidth + v * kLanes);
+        const auto sum = head.number(Step::kept(hn::LoadU(d, sums + r * kWidth + v * kLanes)), v);
         totals[v] = hn::Add(totals[v], bounds.smooth ? activate(d, activation, sum) : clamp(low, high, sum));
       }
     }
@@ -212,12 +219,16 @@ void pool(int vectors, std::int64_t rows, const RowsOf<Step>& a, const PanelOf<S
 
 template <class Step>
 PanelKernels<typename Step::Element> make_panel_kernels() {
-  constexpr int kPlane = kLanes / kValues<typename Step::Element>;
+  constexpr int kPlane = kLanes / kElement<typename Step::Element>.values;
   return {multiply<Step, 0>, multiply<Step, kPlane>, multiply_folded<Step, 0>, multiply_folded<Step, kPlane>,
           pool<Step>};
 }
 
 PanelSizes get_panel_sizes() { return {static_cast<int>(kLanes), kMaxVectors}; }
+
+PanelKernels<Int8Quad> int8_panel_kernels() {
+  return with_int8_step(has_dot_products(), [](auto step) { return make_panel_kernels<decltype(step)>(); });
+}
 
 PanelKernels<float> float_panel_kernels() { return make_panel_kernels<FloatStep>(); }
 
@@ -234,7 +245,9 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include <algorithm>
+#include <cmath>
 #include <type_traits>
+#include <vector>
 
 #include "kernels/cpu/gemm_tile.h"
 
@@ -244,32 +257,84 @@ namespace {
 HWY_EXPORT(get_panel_sizes);
 HWY_EXPORT(float_panel_kernels);
 HWY_EXPORT(bfloat16_panel_kernels);
+HWY_EXPORT(int8_panel_kernels);
 
-// A matrix of float32 as rows of elements; zeros beyond it.
+// Columns [column, column + width) of a matrix as rows of elements, with zeros beyond it.
 template <class Element>
-struct ElementsOf {
-  const float* w;
-  std::int64_t rows, columns;
-
-  float value(std::int64_t row, std::int64_t column) const {
-    return row < rows && column < columns ? w[row * columns + column] : 0.0f;
-  }
-  Element at(std::int64_t row, std::int64_t column) const {
-    if constexpr (std::is_same_v<Element, BFloat16Pair>) {
-      return bfloat16_pair(value(2 * row, column), value(2 * row + 1, column));
-    } else {
-      return value(row, column);
+class ColumnElements {
+ public:
+  ColumnElements(const ProductWeights& weights, std::int64_t column, std::int64_t width)
+      : weights_(weights), column_(column) {
+    if constexpr (std::is_same_v<Element, Int8Quad>) {
+      for (std::int64_t c = 0; c < width; ++c) {
+        float largest = 0;
+        for (std::int64_t row = 0; row < weights.rows; ++row) {
+          largest = std::max(largest, std::abs(value(row, c)));
+        }
+        scales_.push_back(weight_scale(largest));
+      }
     }
   }
+
+  Element at(std::int64_t row, std::int64_t c) const {
+    if constexpr (std::is_same_v<Element, Int8Quad>) {
+      Int8Quad quad{0};
+      for (std::int64_t i = 0; i < 4; ++i) {
+        quad.bits |= static_cast<std::uint32_t>(static_cast<std::uint8_t>(rounded(4 * row + i, c))) << 8 * i;
+      }
+      return quad;
+    } else if constexpr (std::is_same_v<Element, BFloat16Pair>) {
+      return bfloat16_pair(value(2 * row, c), value(2 * row + 1, c));
+    } else {
+      return value(row, c);
+    }
+  }
+
+  // The sum of a column is scale(c) * (the sum of products of integers) + offset(c).
+  float scale(std::int64_t c) const { return weights_.a.scale * scales_[static_cast<std::size_t>(c)]; }
+  float offset(std::int64_t c) const {
+    std::int64_t sum = 0;
+    for (std::int64_t row = 0; row < weights_.rows; ++row) sum += rounded(row, c);
+    const double zeros = static_cast<double>(scale(c)) * static_cast<double>(sum) * weights_.a.zero;
+    return static_cast<float>(bias(c) - zeros);
+  }
+
+  float bias(std::int64_t c) const {
+    return weights_.bias == nullptr || column_ + c >= weights_.columns ? 0.0f : weights_.bias[column_ + c];
+  }
+
+ private:
+  float value(std::int64_t row, std::int64_t c) const {
+    return row < weights_.rows && column_ + c < weights_.columns
+               ? weights_.w[row * weights_.columns + column_ + c]
+               : 0.0f;
+  }
+  std::int8_t rounded(std::int64_t row, std::int64_t c) const {
+    return quantize_weight(value(row, c), scales_[static_cast<std::size_t>(c)]);
+  }
+
+  const ProductWeights& weights_;
+  const std::int64_t column_;
+  std::vector<float> scales_;
 };
 
 // Pairs of rows of b, each slice's by itself: zeros where there is no second one.
 template <class Element>
-void pack_folded(const ElementsOf<Element>& b, const float* bias, const ProductColumns& product, float* to) {
+void pack_folded(const ProductWeights& weights, const ProductColumns& product, float* to) {
   const std::int64_t width = product.vectors.total * product.lanes / 2;
-  for (std::int64_t c = 0; c < width; ++c) {
-    *to++ = bias != nullptr && c < product.columns ? bias[c] : 0.0f;
-    *to++ = 0;
+  const ColumnElements<Element> b(weights, 0, width);
+  if constexpr (std::is_same_v<Element, Int8Quad>) {
+    std::fill_n(to, 4 * width, 0.0f);  // two sums of a column are added as integers
+    for (std::int64_t c = 0; c < width; ++c) {
+      to[c] = b.offset(c);
+      to[2 * width + c] = b.scale(c);
+    }
+    to += 4 * width;
+  } else {
+    for (std::int64_t c = 0; c < width; ++c) {
+      *to++ = b.bias(c);
+      *to++ = 0;
+    }
   }
   auto* element = reinterpret_cast<Element*>(to);
   for (std::int64_t slice = 0; slice < product.slices; ++slice) {
@@ -302,49 +367,56 @@ const PanelKernels<BFloat16Pair>& panel_kernels<BFloat16Pair>() {
   return kernels;
 }
 
+template <>
+const PanelKernels<Int8Quad>& panel_kernels<Int8Quad>() {
+  static const PanelKernels<Int8Quad> kernels = HWY_DYNAMIC_DISPATCH(int8_panel_kernels)();
+  return kernels;
+}
+
 template <class Element>
-float* pack_panel(const void* w, const void* bias, std::int64_t rows, std::int64_t columns,
-                  std::int64_t depth, std::int64_t column, std::int64_t width, float* to) {
-  const auto pack = tile_kernels().pack;
-  const auto real = static_cast<int>(std::min(width, columns - column)), all = static_cast<int>(width);
-  if (bias == nullptr) {
-    std::fill_n(to, width, 0.0f);
-  } else {
-    pack(static_cast<const float*>(bias) + column, columns, 1, real, all, to, width);
+float* pack_panel(const ProductWeights& weights, std::int64_t depth, std::int64_t column, std::int64_t width,
+                  float* to) {
+  const ColumnElements<Element> b(weights, column, width);
+  for (std::int64_t c = 0; c < width; ++c) {
+    if constexpr (std::is_same_v<Element, Int8Quad>) {
+      to[c] = b.offset(c);
+      to[width + c] = b.scale(c);
+    } else {
+      to[c] = b.bias(c);
+    }
   }
-  to += width;
+  to += kElement<Element>.head_rows * width;
   float* const end = to + depth * width;
   if constexpr (std::is_same_v<Element, float>) {
-    pack(static_cast<const float*>(w) + column, columns, rows, real, all, to, width);
-    std::fill(to + rows * width, end, 0.0f);
+    const auto real = static_cast<int>(std::min(width, weights.columns - column));
+    tile_kernels().pack(weights.w + column, weights.columns, weights.rows, real, static_cast<int>(width), to,
+                        width);
+    std::fill(to + weights.rows * width, end, 0.0f);
   } else {
-    const ElementsOf<Element> elements{static_cast<const float*>(w), rows, columns};
     auto* element = reinterpret_cast<Element*>(to);
     for (std::int64_t row = 0; row < depth; ++row) {
-      for (std::int64_t c = column; c < column + width; ++c) *element++ = elements.at(row, c);
+      for (std::int64_t c = 0; c < width; ++c) *element++ = b.at(row, c);
     }
   }
   return end;
 }
 
 ProductColumns::ProductColumns(std::int64_t columns_of_b, std::int64_t slices_of_k,
-                               std::int64_t depth_of_slice)
+                               std::int64_t depth_of_slice, ElementKind kind_of_elements)
     : columns(columns_of_b),
       slices(slices_of_k),
       depth(depth_of_slice),
       lanes(panel_sizes().lanes),
+      kind(kind_of_elements),
       folded(2 * columns <= panel_sizes().most_vectors * lanes),
       vectors(folded ? ceil_div(2 * columns, lanes) : ceil_div(columns, lanes), panel_sizes().most_vectors) {}
 
 template <class Element>
-void ProductColumns::pack(const void* w, const void* bias, std::int64_t rows, float* to) const {
-  if (folded) {
-    return pack_folded(ElementsOf<Element>{static_cast<const float*>(w), rows, columns},
-                       static_cast<const float*>(bias), *this, to);
-  }
+void ProductColumns::pack(const ProductWeights& from, float* to) const {
+  if (folded) return pack_folded<Element>(from, *this, to);
   for (std::int64_t panel = 0; panel < vectors.count; ++panel) {
-    to = pack_panel<Element>(w, bias, rows, columns, slices * depth, vectors.begin(panel) * lanes,
-                             vectors.size(panel) * lanes, to);
+    to = pack_panel<Element>(from, slices * depth, vectors.begin(panel) * lanes, vectors.size(panel) * lanes,
+                             to);
   }
 }
 
@@ -353,7 +425,7 @@ void ProductColumns::multiply(std::int64_t panel, const float* weights, std::int
                               const TileRows<Element>& a, PanelOutput out, const Ahead& ahead) const {
   const PanelKernels<Element>& kernels = panel_kernels<Element>();
   const std::int64_t width = vectors.size(panel) * lanes;
-  const bool planes = a.row == lanes / kValues<Element>;
+  const bool planes = a.row == lanes / kElement<Element>.values;
   const auto kernel = folded ? (planes ? kernels.multiply_folded_planes : kernels.multiply_folded)
                              : (planes ? kernels.multiply_planes : kernels.multiply);
   if (!folded) {
@@ -362,19 +434,17 @@ void ProductColumns::multiply(std::int64_t panel, const float* weights, std::int
     if (out.residual != nullptr) out.residual += column;
     out.columns = std::min(width, columns - column);
   }
-  const float* from = weights + at(panel);
-  kernel(static_cast<int>(vectors.size(panel)), rows, a,
-         {from, reinterpret_cast<const Element*>(from + width)}, out, ahead);
+  kernel(static_cast<int>(vectors.size(panel)), rows, a, {weights + at(panel), width}, out, ahead);
 }
 
-#define PILA_INSTANTIATE(Element)                                                                         \
-  template float* pack_panel<Element>(const void*, const void*, std::int64_t, std::int64_t, std::int64_t, \
-                                      std::int64_t, std::int64_t, float*);                                \
-  template void ProductColumns::pack<Element>(const void*, const void*, std::int64_t, float*) const;      \
-  template void ProductColumns::multiply<Element>(std::int64_t, const float*, std::int64_t,               \
+#define PILA_INSTANTIATE(Element)                                                                            \
+  template float* pack_panel<Element>(const ProductWeights&, std::int64_t, std::int64_t, std::int64_t, float*); \
+  template void ProductColumns::pack<Element>(const ProductWeights&, float*) const;                          \
+  template void ProductColumns::multiply<Element>(std::int64_t, const float*, std::int64_t,                  \
                                                   const TileRows<Element>&, PanelOutput, const Ahead&) const
 PILA_INSTANTIATE(float);
 PILA_INSTANTIATE(BFloat16Pair);
+PILA_INSTANTIATE(Int8Quad);
 #undef PILA_INSTANTIATE
 
 }  // namespace pila::kernels::cpu

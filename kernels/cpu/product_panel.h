@@ -6,7 +6,7 @@
 
 #include "kernels/args/types.h"
 #include "kernels/cpu/ahead.h"
-#include "kernels/cpu/bfloat16.h"
+#include "kernels/cpu/elements.h"
 #include "kernels/cpu/gemm_blocks.h"
 
 namespace pila::kernels::cpu {
@@ -20,8 +20,8 @@ struct Split {
   std::int64_t total, count;
 };
 
-// Rows of a, with k in slices: row r of slice s begins at data + s * slice + r * row. An element is a float
-// or a BFloat16Pair, and all sizes here are in elements.
+// Rows of a, with k in slices: row r of slice s begins at data + s * slice + r * row. All sizes here are in
+// elements (see elements.h).
 template <class Element>
 struct TileRows {
   const Element* data;
@@ -29,10 +29,14 @@ struct TileRows {
   std::int64_t slices, depth;  // depth: of a slice
 };
 
-// Some vectors of b's columns: [slices * depth, columns], and the bias of as many.
+// Some vectors of b's columns: [slices * depth, columns], and their head, [head rows, columns].
 template <class Element>
 struct TilePanel {
-  const float* bias;
+  // A panel that begins with its head.
+  TilePanel(const float* panel, std::int64_t width)
+      : head(panel), b(reinterpret_cast<const Element*>(panel + kElement<Element>.head_rows * width)) {}
+
+  const float* head;
   const Element* b;
 };
 
@@ -73,29 +77,48 @@ struct PanelKernels {
 template <class Element>
 const PanelKernels<Element>& panel_kernels();
 
-// Writes a panel: the bias (zeros for null) and then columns [column, column + width) of w, which is [rows,
-// columns], as [depth, width] elements; zeros beyond w. Returns where the next panel goes.
-template <class Element>
-float* pack_panel(const void* w, const void* bias, std::int64_t rows, std::int64_t columns,
-                  std::int64_t depth, std::int64_t column, std::int64_t width, float* to);
+// A product's weights as they come.
+struct ProductWeights {
+  ProductWeights(const void* matrix, const void* bias_of_columns, std::int64_t matrix_rows,
+                 std::int64_t matrix_columns, const Quantization& of_a)
+      : w(static_cast<const float*>(matrix)),
+        bias(static_cast<const float*>(bias_of_columns)),
+        rows(matrix_rows),
+        columns(matrix_columns),
+        a(of_a) {}
 
-// The columns of a product's b as panels, each behind its bias. So few columns that half a tile would hold
+  const float* w;  // [rows, columns]
+  const float* bias;  // [columns], or null
+  std::int64_t rows, columns;
+  Quantization a;  // for int8
+};
+
+// Writes a panel: the head, and then columns [column, column + width) as [depth, width] elements, with zeros
+// beyond w. Returns where the next panel goes.
+template <class Element>
+float* pack_panel(const ProductWeights& weights, std::int64_t depth, std::int64_t column, std::int64_t width,
+                  float* to);
+
+// The columns of a product's b as panels, each behind its head. So few columns that half a tile would hold
 // them are folded: one panel, with two elements of k side by side.
 struct ProductColumns {
-  ProductColumns(std::int64_t columns, std::int64_t slices, std::int64_t depth);
+  ProductColumns(std::int64_t columns, std::int64_t slices, std::int64_t depth, ElementKind kind);
 
-  std::int64_t at(std::int64_t panel) const { return vectors.begin(panel) * (steps() + 1) * lanes; }
+  std::int64_t at(std::int64_t panel) const {
+    return vectors.begin(panel) * (steps() + kind.head_rows) * lanes;
+  }
   std::int64_t size() const { return at(vectors.count); }
 
-  // w: [rows, columns]; what is missing from slices * depth elements is zero. bias may be null.
+  // What weights lack of slices * depth elements is zero.
   template <class Element>
-  void pack(const void* w, const void* bias, std::int64_t rows, float* to) const;
+  void pack(const ProductWeights& from, float* to) const;
   // One panel's columns of out, which is given at the first column and with all `columns`.
   template <class Element>
   void multiply(std::int64_t panel, const float* weights, std::int64_t rows, const TileRows<Element>& a,
                 PanelOutput out, const Ahead& ahead) const;
 
   const std::int64_t columns, slices, depth, lanes;
+  const ElementKind kind;
   const bool folded;
   const Split vectors;
 

@@ -20,7 +20,7 @@
 
 #include "kernels/cpu/ahead.h"
 #include "kernels/cpu/product_panel.h"
-#include "kernels/cpu/simd_bfloat16.h"
+#include "kernels/cpu/simd_elements.h"
 #include "kernels/cpu/simd_lanes.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -37,10 +37,24 @@ constexpr std::array<int, 3> kMaxRows = {10, 6, 4};
 #endif
 constexpr int kMaxVectors = static_cast<int>(kMaxRows.size());
 
-// One step of a sum: how elements of a and b are read and multiplied.
-struct FloatStep {
+// One step of a sum: how elements of a and b are read, multiplied and added. Sums are numbers or integers, which
+// keep() turns into numbers of the same bits.
+struct FloatSums {
+  using Sum = FloatVector;
+  static HWY_INLINE FloatVector keep(FloatVector sum) { return sum; }
+  static HWY_INLINE FloatVector kept(FloatVector sum) { return sum; }
+};
+
+struct IntSums {
+  using Sum = IntVector;
+  static HWY_INLINE FloatVector keep(IntVector sum) { return hn::BitCast(FloatTag(), sum); }
+  static HWY_INLINE IntVector kept(FloatVector sum) { return hn::BitCast(IntTag(), sum); }
+};
+
+struct FloatStep : FloatSums {
   using Element = float;
   static constexpr int kDepth = 1;  // elements
+  static HWY_INLINE FloatVector factor(IntVector a) { return hn::BitCast(FloatTag(), a); }
   static HWY_INLINE FloatVector broadcast(const float* a) { return hn::Set(FloatTag(), *a); }
   static HWY_INLINE FloatVector load(const float* b) { return hn::LoadU(FloatTag(), b); }
   static HWY_INLINE FloatVector add(FloatVector a, FloatVector b, FloatVector sum) {
@@ -48,21 +62,76 @@ struct FloatStep {
   }
 };
 
-#if PILA_BFLOAT16
-struct BFloat16Step {
-  using Element = BFloat16Pair;
+// Elements that are words.
+template <class ElementOfWords, class SumsOfStep>
+struct WordStep : SumsOfStep {
+  using Element = ElementOfWords;
   static constexpr int kDepth = 1;
-  static HWY_INLINE FloatVector broadcast(const BFloat16Pair* a) {
-    return hn::BitCast(FloatTag(), hn::Set(WordTag(), a->bits));
+  static HWY_INLINE IntVector broadcast_word(const Element* a) {
+    return hn::BitCast(IntTag(), hn::Set(WordTag(), a->bits));
   }
-  static HWY_INLINE FloatVector load(const BFloat16Pair* b) {
-    return hn::BitCast(FloatTag(), hn::LoadU(WordTag(), &b->bits));
+  static HWY_INLINE IntVector load_words(const Element* b) {
+    return hn::BitCast(IntTag(), hn::LoadU(WordTag(), &b->bits));
   }
+};
+
+#if PILA_BFLOAT16
+struct BFloat16Step : WordStep<BFloat16Pair, FloatSums> {
+  static HWY_INLINE FloatVector factor(IntVector a) { return hn::BitCast(FloatTag(), a); }
+  static HWY_INLINE FloatVector broadcast(const Element* a) { return factor(broadcast_word(a)); }
+  static HWY_INLINE FloatVector load(const Element* b) { return factor(load_words(b)); }
   static HWY_INLINE FloatVector add(FloatVector a, FloatVector b, FloatVector sum) {
     return add_pair_products(a, b, sum);
   }
 };
 #endif
+
+#if PILA_DOT_PRODUCTS
+struct Int8DotStep : WordStep<Int8Quad, IntSums> {
+  static HWY_INLINE IntVector factor(IntVector a) { return a; }
+  static HWY_INLINE IntVector broadcast(const Element* a) { return broadcast_word(a); }
+  static HWY_INLINE IntVector load(const Element* b) { return load_words(b); }
+  static HWY_INLINE IntVector add(IntVector a, IntVector b, IntVector sum) {
+    return add_quad_products(a, b, sum);
+  }
+};
+#endif
+
+#if PILA_NO_DOT_PRODUCTS
+// Even and odd bytes apart, as 16 bits each.
+struct Int8ShortsStep : WordStep<Int8Quad, IntSums> {
+  struct Shorts {
+    ShortVector even, odd;
+  };
+  static HWY_INLINE Shorts factor(IntVector a) {
+    const hn::RebindToUnsigned<ShortTag> d;
+    const auto shorts = hn::BitCast(d, a);
+    return {hn::BitCast(ShortTag(), hn::And(shorts, hn::Set(d, 0xFF))),
+            hn::BitCast(ShortTag(), hn::ShiftRight<8>(shorts))};
+  }
+  static HWY_INLINE Shorts broadcast(const Element* a) { return factor(broadcast_word(a)); }
+  static HWY_INLINE Shorts load(const Element* b) {
+    const auto shorts = hn::BitCast(ShortTag(), load_words(b));
+    return {hn::ShiftRight<8>(hn::ShiftLeft<8>(shorts)), hn::ShiftRight<8>(shorts)};
+  }
+  static HWY_INLINE IntVector add(const Shorts& a, const Shorts& b, IntVector sum) {
+    return hn::Add(sum, hn::Add(short_products(a.even, b.even), short_products(a.odd, b.odd)));
+  }
+};
+#endif
+
+// Returns make(step) of the step for integers that suits the processor.
+template <class Make>
+auto with_int8_step([[maybe_unused]] bool has_dot_products, const Make& make) {
+#if PILA_NO_DOT_PRODUCTS && PILA_DOT_PRODUCTS
+  if (!has_dot_products) return make(Int8ShortsStep());
+#endif
+#if PILA_DOT_PRODUCTS
+  return make(Int8DotStep());
+#else
+  return make(Int8ShortsStep());
+#endif
+}
 
 // Two elements at once, in the even and the odd lanes, whose sums are to be added in the end: for few
 // columns, which leave no vector half empty that way, and need fewer loads for each product. Reads one
@@ -70,10 +139,10 @@ struct BFloat16Step {
 template <class Step>
 struct Folded : Step {
   static constexpr int kDepth = 2;
-  static HWY_INLINE FloatVector broadcast(const typename Step::Element* a) {
+  static HWY_INLINE auto broadcast(const typename Step::Element* a) {
     double both;
     std::memcpy(&both, a, sizeof both);
-    return hn::BitCast(FloatTag(), hn::Set(hn::ScalableTag<double>(), both));
+    return Step::factor(hn::BitCast(IntTag(), hn::Set(hn::ScalableTag<double>(), both)));
   }
 };
 
@@ -85,12 +154,12 @@ HWY_NOINLINE void product_tile(const TileRows<typename Step::Element>& a,
                                const Finish& finish) {
   using Element = typename Step::Element;
   constexpr int kStep = 2;
-  FloatVector sums[kRows][kVectors];
+  typename Step::Sum sums[kRows][kVectors];
   PILA_UNROLL for (int r = 0; r < kRows; ++r) {
     PILA_UNROLL for (int v = 0; v < kVectors; ++v) sums[r][v] = start(r, v);
   }
   const auto step = [&](const auto& element) {
-    FloatVector columns[kVectors];
+    decltype(Step::load(b)) columns[kVectors];
     PILA_UNROLL for (int v = 0; v < kVectors; ++v) columns[v] = Step::load(b + v * kFloatLanes);
     PILA_UNROLL for (int r = 0; r < kRows; ++r) {
       const auto value = Step::broadcast(element(r));
@@ -127,15 +196,38 @@ HWY_INLINE void with_constant(int value, const Body& body) {
   body(std::integral_constant<int, kMost>());
 }
 
-// A panel's bias, as what sums start from.
-template <int kVectors>
-struct StartFromBias {
-  explicit StartFromBias(const float* bias) {
-    PILA_UNROLL for (int v = 0; v < kVectors; ++v) at[v] = hn::LoadU(FloatTag(), bias + v * kFloatLanes);
-  }
-  HWY_INLINE FloatVector operator()(int, int v) const { return at[v]; }
+// What stands before a panel's elements: where its sums start, and how they become numbers.
+template <class Step, int kVectors>
+class PanelHead {
+ public:
+  static constexpr bool kIntegers = std::is_base_of_v<IntSums, Step>;
 
-  FloatVector at[kVectors];
+  explicit PanelHead(const float* head) {
+    PILA_UNROLL for (int v = 0; v < kVectors; ++v) {
+      bias_[v] = hn::LoadU(FloatTag(), head + v * kFloatLanes);
+      if constexpr (kIntegers) scale_[v] = hn::LoadU(FloatTag(), head + (kVectors + v) * kFloatLanes);
+    }
+  }
+
+  HWY_INLINE typename Step::Sum operator()(int, int v) const {
+    if constexpr (kIntegers) {
+      return hn::Zero(IntTag());
+    } else {
+      return bias_[v];
+    }
+  }
+
+  HWY_INLINE FloatVector number(typename Step::Sum sum, int v) const {
+    if constexpr (kIntegers) {
+      return hn::MulAdd(hn::ConvertTo(FloatTag(), sum), scale_[v], bias_[v]);
+    } else {
+      return sum;
+    }
+  }
+
+ private:
+  FloatVector bias_[kVectors];
+  FloatVector scale_[kIntegers ? kVectors : 1];
 };
 
 // Calls body(constant height, first row) for tiles that cover `rows` rows and are about equally high.

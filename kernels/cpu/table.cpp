@@ -1,5 +1,5 @@
-#include "kernels/cpu/bfloat16.h"
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/elements.h"
 #include "kernels/cpu/families.h"
 #include "kernels/reference/reference.h"
 
@@ -19,7 +19,7 @@ const KernelTable& table() {
     table.device = "cpu";
     table.lacks_bf16 = has_bfloat16() ? nullptr : kBFloat16Feature;
     add_matmul_kernels(table);
-    add_bfloat16_matmul_kernels(table);
+    add_rounded_matmul_kernels(table);
     add_conv_kernels(table);
     add_activation_kernels(table);
     add_depthwise_kernels(table);

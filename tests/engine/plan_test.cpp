@@ -120,7 +120,7 @@ TEST_F(PlanTest, NamesItsKernelsForBFloat16AndHalvesTheirWeights) {
   EXPECT_THAT(text, HasSubstr("pass lower-precision: 3\n"));
   EXPECT_THAT(text, HasSubstr("; inverted_residual_bf16 (prepared weights)"));
   EXPECT_THAT(text, HasSubstr("; pooled_matmul_bf16 (prepared weights)"));
-  EXPECT_THAT(text, HasSubstr("; matmul_bf16_panels (prepared weights)"));
+  EXPECT_THAT(text, HasSubstr("; matmul_bf16 (prepared weights)"));
   EXPECT_LT(plan->prepared_bytes(), Plan::build(ctx_, net_.trace())->prepared_bytes());
 }
 

@@ -46,6 +46,15 @@ struct Case {
   }
 };
 
+// Of what is filtered, in int8.
+constexpr float kInt8Step = 6.0f / 255;
+
+const char* kernel_name(Precision precision) {
+  return precision == Precision::bf16 ? "inverted_residual_bf16"
+         : precision == Precision::i8 ? "inverted_residual_i8"
+                                      : "inverted_residual_f32";
+}
+
 class Block {
  public:
   explicit Block(const Case& c)
@@ -59,7 +68,8 @@ class Block {
         residual_(data(0, 8)) {
     const std::int64_t out_h = (c.h + c.pad_top + c.pad_bottom - c.kernel) / c.stride + 1;
     const std::int64_t out_w = (c.w + c.pad_left + c.pad_right - c.kernel) / c.stride + 1;
-    args_.expand.rounding.to = args_.project.rounding.to = c.precision;
+    const Rounding of_x{c.precision, {1.0f / 127, 127}};
+    const Rounding of_filtered{c.precision, {kInt8Step, c.wide_activation == Activation::relu6 ? 0 : 90}};
     args_.in_c = c.expand ? c.in_c : c.wide;
     args_.out_c = c.project ? c.out_c : c.wide;
     args_.depthwise = {c.batch, c.h,   c.w,
@@ -67,11 +77,11 @@ class Block {
                        c.wide,  1,     {c.kernel, c.kernel, c.stride, c.stride, 1, 1, c.pad_top, c.pad_left}};
     args_.x = x_.data();
     const auto bias = [&](GuardedBuffer<float>& values) { return c.bias ? values.data() : nullptr; };
-    if (c.expand) args_.expand = {expand_w_.data(), bias(wide_bias_), c.wide_activation};
+    if (c.expand) args_.expand = {expand_w_.data(), bias(wide_bias_), c.wide_activation, of_x};
     args_.depthwise_w = depthwise_w_.data();
     args_.depthwise_bias = bias(depthwise_bias_);
     args_.depthwise_activation = c.wide_activation;
-    if (c.project) args_.project = {project_w_.data(), bias(project_bias_), c.activation};
+    if (c.project) args_.project = {project_w_.data(), bias(project_bias_), c.activation, of_filtered};
     count_ = static_cast<std::size_t>(c.batch * out_h * out_w * args_.out_c);
     if (c.residual) {
       residual_ = data(static_cast<std::int64_t>(count_), 8);
@@ -84,8 +94,7 @@ class Block {
     GuardedBuffer<float> y(count_);
     args_.y = y.data();
     const auto* kernel = table().inverted_residual.select(args_);
-    EXPECT_STREQ(kernel->name,
-                 precision_of(args_) == Precision::bf16 ? "inverted_residual_bf16" : "inverted_residual_f32");
+    EXPECT_STREQ(kernel->name, kernel_name(precision_of(args_)));
     prepared ? test::run_prepared(*kernel, args_, stream) : test::run_kernel(*kernel, args_, stream);
     EXPECT_TRUE(y.check(test::Written::all));
     return y.values();
@@ -109,15 +118,17 @@ class Block {
   std::size_t count_ = 0;
 };
 
-// Factors that stand between the two products are rounded from sums that float32's rounding has
-// touched: where one lies close to the middle of two bfloat16 numbers, it may become the other, 2^-8 away.
-// The middle is met once in 2^15 numbers for each unit in float32's last place, of which a sum is a few off:
-// once in a thousand numbers, or thrice among few of them. Not rounding them at all is off by about 1e-3.
-double bfloat16_tolerance(const Case& which) {
+// Factors that stand between the two products are rounded from sums that float32's rounding has touched: where
+// one lies close to the middle of two numbers, it may become the other. Sums are a few units in the last place
+// off. The middle of two bfloat16 numbers, which are 2^-8 apart, is met once in 2^15 numbers for each such
+// unit: once in a thousand numbers, or thrice among few of them; that of two int8 steps more seldom. Not
+// rounding them at all is off by about 1e-3 and 1e-2.
+double rounding_tolerance(const Case& which) {
   if (which.precision == Precision::f32 || !which.project) return 0;
   const auto numbers =
       static_cast<double>(which.batch * which.h * which.w * which.wide) / which.stride / which.stride;
-  return 0x1p-8 * std::sqrt(1e-3 + 3 / numbers);
+  return which.precision == Precision::bf16 ? 0x1p-8 * std::sqrt(1e-3 + 3 / numbers)
+                                            : kInt8Step * std::sqrt(1e-4 + 3 / numbers);
 }
 
 void expect_agreement(const Case& which) {
@@ -125,7 +136,7 @@ void expect_agreement(const Case& which) {
   Block block(which);
   const auto y = block.fast(1, true);
   EXPECT_TRUE(test::close_by_norm(y, block.expected(),
-                                  tolerance(which.in_c + 9 + which.wide) + bfloat16_tolerance(which)));
+                                  tolerance(which.in_c + 9 + which.wide) + rounding_tolerance(which)));
   EXPECT_TRUE(test::same_bits(block.fast(1, false), y)) << "without prepared weights";
   EXPECT_TRUE(test::same_bits(block.fast(2, true), y)) << "with two threads";
   EXPECT_TRUE(test::same_bits(block.fast(3, false), y)) << "with three threads";
@@ -217,35 +228,41 @@ TEST(FastInvertedResidual, AgreesOnManyChannels) {
   expect_agreement({160, 960, 320, 7, 7, 3, 1, 1, 1, 3});
 }
 
-TEST(FastInvertedResidual, AgreesInBFloat16) {
-  PILA_NEEDS_BFLOAT16();
-  const auto expect_rounded_agreement = [](Case which) {
-    which.precision = Precision::bf16;
+void expect_rounded_agreement(Precision precision) {
+  const auto expect_it = [&](Case which) {
+    which.precision = precision;
     expect_agreement(which);
   };
   for (const std::int64_t wide : {1, 15, 16, 17, 47, 48, 49, 64, 113}) {
     for (const std::int64_t in_c : {1, 5, 8, 31}) {
-      expect_rounded_agreement({in_c, wide, 8, 5, 6});
-      expect_rounded_agreement({in_c, wide, 70, 6, 5, 5, 2, 0, 0});
+      expect_it({in_c, wide, 8, 5, 6});
+      expect_it({in_c, wide, 70, 6, 5, 5, 2, 0, 0});
     }
   }
   for (const std::int64_t out_c : {1, 16, 17, 31, 33, 64, 65, 97}) {
-    expect_rounded_agreement({3, 20, out_c, 4, 15, 3, 1, 1, 1, 2, true, true, true});
+    expect_it({3, 20, out_c, 4, 15, 3, 1, 1, 1, 2, true, true, true});
   }
   for (const bool expand : {false, true}) {
     for (const bool project : {false, true}) {
       if (!expand && !project) continue;
       for (const auto activation : {Activation::none, Activation::relu6, Activation::silu}) {
-        expect_rounded_agreement(
+        expect_it(
             {7, 40, 9, 10, 9, 3, 1, 1, 1, 1, expand, project, project, false, activation, activation});
       }
     }
   }
-  expect_rounded_agreement({16, 96, 24, 56, 56, 3, 2, 0, 0});
-  expect_rounded_agreement({24, 144, 24, 40, 56, 3, 1, 1, 1, 1, true, true, true});
-  expect_rounded_agreement({64, 384, 64, 14, 14, 3, 1, 1, 1, 1, true, true, true});
-  expect_rounded_agreement({160, 960, 320, 7, 7, 3, 1, 1, 1, 3});
+  expect_it({16, 96, 24, 56, 56, 3, 2, 0, 0});
+  expect_it({24, 144, 24, 40, 56, 3, 1, 1, 1, 1, true, true, true});
+  expect_it({64, 384, 64, 14, 14, 3, 1, 1, 1, 1, true, true, true});
+  expect_it({160, 960, 320, 7, 7, 3, 1, 1, 1, 3});
 }
+
+TEST(FastInvertedResidual, AgreesInBFloat16) {
+  PILA_NEEDS_BFLOAT16();
+  expect_rounded_agreement(Precision::bf16);
+}
+
+TEST(FastInvertedResidual, AgreesInInt8) { expect_rounded_agreement(Precision::i8); }
 
 TEST(FastInvertedResidual, LeavesOtherWindowsToTheReference) {
   InvertedResidual args;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/elements.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/reference/reference.h"
 #include "tests/support/compare.h"
@@ -46,7 +47,7 @@ class Product {
         bias_(test::uniform_data<float>(size(1, which.n), 3)),
         residual_(test::uniform_data<float>(which.residual ? size(which.m, which.n) : 0, 4)),
         count_(size(which.m, which.n)) {
-    args_.rounding.to = which.precision;
+    args_.rounding = {which.precision, {1.0f / 127, 127}};
     args_.m = which.m;
     args_.n = which.n;
     args_.k = which.k;
@@ -64,7 +65,9 @@ class Product {
     GuardedBuffer<float> c(count_);
     args_.c = c.data();
     const auto* kernel = table().matmul.select(args_);
-    EXPECT_STREQ(kernel->name, args_.rounding.to == Precision::bf16 ? "matmul_bf16_panels" : "matmul_f32_tiles");
+    EXPECT_STREQ(kernel->name, args_.rounding.to == Precision::bf16 ? "matmul_bf16"
+                               : args_.rounding.to == Precision::i8 ? "matmul_i8"
+                                                                    : "matmul_f32_tiles");
     prepared ? test::run_prepared(*kernel, args_, stream) : test::run_kernel(*kernel, args_, stream);
     EXPECT_TRUE(c.check(test::Written::all));
     return c.values();
@@ -124,15 +127,14 @@ TEST(FastMatmul, AgreesOnWideAndNarrowShapes) {
   }
 }
 
-// Both round the same numbers, and products of bfloat16 are exact in float32: sums differ as float32's do.
-TEST(FastMatmul, AgreesInBFloat16) {
-  PILA_NEEDS_BFLOAT16();
+// Both round the same numbers, and products of rounded factors are exact: sums differ as float32's do.
+void expect_rounded_agreement(Precision precision) {
   for (const std::int64_t m : {0, 1, 2, 13, 57, 130}) {
     for (const std::int64_t n : {0, 1, 15, 17, 32, 33, 100}) {
       for (const std::int64_t k : {0, 1, 3, 4, 33, 320}) {
         const bool odd = k % 2 != 0;
         const auto activation = odd ? Activation::relu6 : Activation::silu;
-        const Case which{m, n, k, false, false, odd, n > 16, activation, Precision::bf16};
+        const Case which{m, n, k, false, false, odd, n > 16, activation, precision};
         expect_agreement(which);
         Product product(which);
         EXPECT_TRUE(test::same_bits(product.fast(3, true), product.fast(1))) << which.name();
@@ -141,10 +143,24 @@ TEST(FastMatmul, AgreesInBFloat16) {
   }
 }
 
-TEST(FastMatmul, LeavesTransposedProductsInBFloat16ToTheReference) {
+TEST(FastMatmul, AgreesInBFloat16) {
+  PILA_NEEDS_BFLOAT16();
+  expect_rounded_agreement(Precision::bf16);
+}
+
+TEST(FastMatmul, AgreesInInt8) {
+  expect_rounded_agreement(Precision::i8);
+  expect_agreement({9, 70, 2100, false, false, true, true, Activation::none, Precision::i8});
+}
+
+TEST(FastMatmul, LeavesRoundedProductsThatAreTransposedOrLongToTheReference) {
   Matmul args;
   args.rounding.to = Precision::bf16;
   args.transpose_b = true;
+  EXPECT_STREQ(table().matmul.select(args)->name, "reference");
+  args.rounding.to = Precision::i8;
+  args.transpose_b = false;
+  args.k = kMostInt8Depth + 1;
   EXPECT_STREQ(table().matmul.select(args)->name, "reference");
 }
 

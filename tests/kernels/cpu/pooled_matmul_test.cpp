@@ -34,7 +34,7 @@ void expect_agreement(const Case& which) {
   const GuardedBuffer<float> a(uniform_data<float>(size(which.batch * which.rows * which.k), 1)),
       b(uniform_data<float>(size(which.k * which.n), 2)), bias(uniform_data<float>(size(which.n), 3));
   PooledMatmul args;
-  args.rounding.to = which.precision;
+  args.rounding = {which.precision, {1.0f / 127, 127}};
   args.batch = which.batch;
   args.rows = which.rows;
   args.n = which.n;
@@ -49,7 +49,9 @@ void expect_agreement(const Case& which) {
     GuardedBuffer<float> c(count);
     args.c = c.data();
     const auto* kernel = table().pooled_matmul.select(args);
-    EXPECT_STREQ(kernel->name, which.precision == Precision::bf16 ? "pooled_matmul_bf16" : "pooled_matmul_f32");
+    EXPECT_STREQ(kernel->name, which.precision == Precision::bf16 ? "pooled_matmul_bf16"
+                               : which.precision == Precision::i8 ? "pooled_matmul_i8"
+                                                                  : "pooled_matmul_f32");
     prepared ? test::run_prepared(*kernel, args, stream) : test::run_kernel(*kernel, args, stream);
     EXPECT_TRUE(c.check(test::Written::all));
     return c.values();
@@ -87,18 +89,24 @@ TEST(FastPooledMatmul, AppliesEveryActivation) {
   }
 }
 
-// Both round the same numbers, and products of bfloat16 are exact in float32: sums differ as float32's do.
-TEST(FastPooledMatmul, AgreesInBFloat16) {
-  PILA_NEEDS_BFLOAT16();
+// Both round the same numbers, and products of rounded factors are exact: sums differ as float32's do.
+void expect_rounded_agreement(Precision precision) {
   for (const std::int64_t rows : {1, 7, 13, 49}) {
     for (const std::int64_t n : {1, 16, 17, 49, 100}) {
       for (const std::int64_t k : {0, 1, 2, 16, 33}) {
-        expect_agreement({2, rows, n, k, Activation::relu6, k % 2 == 0, Precision::bf16});
+        expect_agreement({2, rows, n, k, Activation::relu6, k % 2 == 0, precision});
       }
     }
   }
-  expect_agreement({1, 49, 1280, 320, Activation::silu, true, Precision::bf16});
+  expect_agreement({1, 49, 1280, 320, Activation::silu, true, precision});
 }
+
+TEST(FastPooledMatmul, AgreesInBFloat16) {
+  PILA_NEEDS_BFLOAT16();
+  expect_rounded_agreement(Precision::bf16);
+}
+
+TEST(FastPooledMatmul, AgreesInInt8) { expect_rounded_agreement(Precision::i8); }
 
 TEST(FastPooledMatmul, TakesEmptyOperands) {
   expect_agreement({0, 4, 5, 3});

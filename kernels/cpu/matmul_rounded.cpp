@@ -1,4 +1,4 @@
-// Matrix products with factors of bfloat16, for weights that stay: a is rounded on the way in, b is packed.
+// Matrix products with rounded factors, for weights that stay: a is rounded on the way in, b is packed.
 #include <algorithm>
 #include <cstdint>
 
@@ -11,55 +11,62 @@ namespace {
 
 constexpr std::int64_t kRows = 56;  // of a task
 
-struct PairProduct {
-  PairProduct(const Matmul& args, bool prepared, void* memory)
-      // Even, since folded columns take two pairs at a time.
-      : depth(round_up(ceil_div(args.k, 2), 2)), columns(args.n, 1, depth) {
+template <class Element>
+struct RoundedProduct {
+  RoundedProduct(const Matmul& args, bool prepared, void* memory)
+      // Even, since folded columns take two elements at a time.
+      : depth(round_up(ceil_div(args.k, kElement<Element>.values), 2)),
+        columns(args.n, 1, depth, kElement<Element>) {
     Scratch scratch(memory);
     weights = scratch.take<float>(prepared ? 0 : columns.size());
-    rows = scratch.take<BFloat16Pair>(args.m * depth);
+    rows = scratch.take<Element>(args.m * depth);
     bytes = scratch.bytes();
   }
 
   void pack(const Matmul& args, float* to) const {
-    columns.pack<BFloat16Pair>(args.b, args.epilogue.bias, args.k, to);
+    columns.template pack<Element>({args.b, args.epilogue.bias, args.k, args.n, args.rounding.a}, to);
   }
 
   const std::int64_t depth;
   const ProductColumns columns;
   float* weights;
-  BFloat16Pair* rows;  // a, [m, depth]
+  Element* rows;  // a, [m, depth]
   std::size_t bytes;
 };
 
+template <class Element>
 bool supports(const Matmul& args) {
-  return multiplies<BFloat16Pair>(args.type, args.rounding.to) && !args.transpose_a && !args.transpose_b;
+  return multiplies<Element>(args.type, args.rounding.to, args.k) && !args.transpose_a && !args.transpose_b;
 }
 
-template <bool kPrepared>
+template <class Element, bool kPrepared>
 std::size_t workspace(const Matmul& args, const Stream&) {
-  return PairProduct(args, kPrepared, nullptr).bytes;
+  return RoundedProduct<Element>(args, kPrepared, nullptr).bytes;
 }
 
+template <class Element>
 std::size_t prepared_size(const Matmul& args, const Stream&) {
-  return static_cast<std::size_t>(PairProduct(args, true, nullptr).columns.size()) * sizeof(float);
+  return static_cast<std::size_t>(RoundedProduct<Element>(args, true, nullptr).columns.size()) * sizeof(float);
 }
 
+template <class Element>
 Status prepare(const Matmul& args, void* to, const Launch&) {
-  PairProduct(args, true, nullptr).pack(args, static_cast<float*>(to));
+  RoundedProduct<Element>(args, true, nullptr).pack(args, static_cast<float*>(to));
   return nullptr;
 }
 
+template <class Element>
 Status run(const Matmul& args, const Launch& launch) {
   const bool prepared = launch.prepared != nullptr;
-  const PairProduct product(args, prepared, launch.workspace);
+  const RoundedProduct<Element> product(args, prepared, launch.workspace);
   if (!prepared) product.pack(args, product.weights);
   const float* weights = prepared ? static_cast<const float*>(launch.prepared) : product.weights;
   const auto *a = static_cast<const float*>(args.a),
              *residual = static_cast<const float*>(args.epilogue.residual);
   ThreadPool& pool = pool_of(*launch.stream);
   run_pieces(pool, args.m, kRows, [&](std::int64_t begin, std::int64_t end) {
-    round_rows(a + begin * args.k, end - begin, args.k, product.rows + begin * product.depth, product.depth);
+    round_rows(a + begin * args.k, end - begin, args.k, args.rounding.a, product.rows + begin * product.depth,
+               product.depth);
   });
   const Split& panels = product.columns.vectors;
   const Split blocks(args.m, kRows);
@@ -68,7 +75,7 @@ Status run(const Matmul& args, const Launch& launch) {
     const std::int64_t next = std::min(panel + pool.threads(), panels.count);
     const Ahead ahead{weights + product.columns.at(next),
                       weights + product.columns.at(std::min(next + 1, panels.count))};
-    product.columns.multiply<BFloat16Pair>(
+    product.columns.template multiply<Element>(
         panel, weights, blocks.size(block),
         {product.rows + row * product.depth, product.depth, 0, 1, product.depth},
         {static_cast<float*>(args.c) + row * args.n, residual == nullptr ? nullptr : residual + row * args.n,
@@ -78,11 +85,20 @@ Status run(const Matmul& args, const Launch& launch) {
   return nullptr;
 }
 
+template <class Element>
+Kernel<Matmul> kernel(const char* name) {
+  return {name,
+          supports<Element>,
+          workspace<Element, false>,
+          run<Element>,
+          {prepared_size<Element>, prepare<Element>, workspace<Element, true>}};
+}
+
 }  // namespace
 
-void add_bfloat16_matmul_kernels(KernelTable& table) {
-  table.matmul.add(
-      {"matmul_bf16_panels", supports, workspace<false>, run, {prepared_size, prepare, workspace<true>}});
+void add_rounded_matmul_kernels(KernelTable& table) {
+  table.matmul.add(kernel<BFloat16Pair>("matmul_bf16"));
+  table.matmul.add(kernel<Int8Quad>("matmul_i8"));
 }
 
 }  // namespace pila::kernels::cpu

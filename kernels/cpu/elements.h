@@ -1,0 +1,78 @@
+// What products multiply: numbers as they are, or several neighbouring values of k, rounded, in a word that is
+// as large as one of them, so that all kinds take the same places.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/args/half.h"
+#include "kernels/args/precision.h"
+#include "kernels/args/types.h"
+
+namespace pila::kernels::cpu {
+
+// The first value in the lower half.
+struct BFloat16Pair {
+  std::uint32_t bits;
+};
+
+// The first value in the lowest byte; without sign in a, with sign in b.
+struct Int8Quad {
+  std::uint32_t bits;
+};
+
+inline BFloat16Pair bfloat16_pair(float first, float second) {
+  return {to_bfloat16(first).bits | static_cast<std::uint32_t>(to_bfloat16(second).bits) << 16};
+}
+
+struct ElementKind {
+  std::int64_t values;     // of k, in an element
+  std::int64_t head_rows;  // of numbers before a panel's elements: the bias and, for integers, the scales
+};
+
+template <class Element>
+inline constexpr ElementKind kElement = {1, 1};
+template <>
+inline constexpr ElementKind kElement<BFloat16Pair> = {2, 1};
+template <>
+inline constexpr ElementKind kElement<Int8Quad> = {4, 2};
+
+inline ElementKind element_kind(Precision precision) {
+  return precision == Precision::bf16 ? kElement<BFloat16Pair>
+         : precision == Precision::i8 ? kElement<Int8Quad>
+                                      : kElement<float>;
+}
+
+// What a processor needs for products of pairs, for people; whether this one has it.
+inline constexpr const char* kBFloat16Feature = "AVX-512 BF16";
+bool has_bfloat16();
+// Whether the processor multiplies quads in one instruction; others take several.
+bool has_dot_products();
+
+// More values of k might overflow a sum of products of integers.
+constexpr std::int64_t kMostInt8Depth = 65536;
+
+// Whether products of `type` over k values of k, with factors rounded to `precision`, are made of this kind
+// of elements, here.
+template <class Element>
+bool multiplies(DType type, Precision precision, std::int64_t k);
+template <>
+inline bool multiplies<float>(DType type, Precision precision, std::int64_t) {
+  return type == DType::f32 && precision == Precision::f32;
+}
+template <>
+inline bool multiplies<BFloat16Pair>(DType type, Precision precision, std::int64_t) {
+  return type == DType::f32 && precision == Precision::bf16 && has_bfloat16();
+}
+template <>
+inline bool multiplies<Int8Quad>(DType type, Precision precision, std::int64_t k) {
+  return type == DType::f32 && precision == Precision::i8 && k <= kMostInt8Depth;
+}
+
+// Rounds rows of `size` numbers to rows of `count` elements, with zeros behind. bfloat16: to nearest, ties to
+// even, and subnormal numbers to zero; for processors that have it. int8: as quantize() does.
+void round_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
+                BFloat16Pair* to, std::int64_t count);
+void round_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by, Int8Quad* to,
+                std::int64_t count);
+
+}  // namespace pila::kernels::cpu

@@ -1,0 +1,119 @@
+// The processor's instructions for elements of products; included like simd.h.
+//
+// Those that Highway does not know are written in assembly language, because functions compiled for its
+// targets could not inline intrinsics for them. has_bfloat16() and has_dot_products() say whether they may be
+// run.
+
+#if defined(PILA_KERNELS_CPU_SIMD_ELEMENTS_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef PILA_KERNELS_CPU_SIMD_ELEMENTS_H_
+#undef PILA_KERNELS_CPU_SIMD_ELEMENTS_H_
+#else
+#define PILA_KERNELS_CPU_SIMD_ELEMENTS_H_
+#endif
+
+#include <hwy/highway.h>
+
+#include "kernels/cpu/elements.h"
+#include "kernels/cpu/simd.h"
+
+// Whether the instruction set that is compiled for has the vectors that they work on.
+#undef PILA_BFLOAT16
+#undef PILA_DOT_PRODUCTS
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+#define PILA_BFLOAT16 1
+#define PILA_DOT_PRODUCTS 1
+#else
+#define PILA_BFLOAT16 0
+#define PILA_DOT_PRODUCTS 0
+#endif
+
+// Whether some processor that the program is for does without the latter.
+#undef PILA_NO_DOT_PRODUCTS
+#if PILA_DOT_PRODUCTS && defined(__AVX512VNNI__)
+#define PILA_NO_DOT_PRODUCTS 0
+#else
+#define PILA_NO_DOT_PRODUCTS 1
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace pila::kernels::cpu::HWY_NAMESPACE {
+
+using WordTag = hn::RebindToUnsigned<FloatTag>;
+using IntTag = hn::RebindToSigned<FloatTag>;
+using IntVector = hn::Vec<IntTag>;
+
+#if PILA_BFLOAT16
+
+// To nearest, ties to even; subnormal numbers to zero.
+HWY_INLINE hn::Vec<hn::Half<WordTag>> rounded(FloatVector v) {
+  hn::Vec<hn::Half<WordTag>> pairs;
+  asm("vcvtneps2bf16 %1, %0" : "=v"(pairs.raw) : "v"(v.raw));
+  return pairs;
+}
+
+// sum + a * b over both halves of each word of a and b, whose products are exact.
+HWY_INLINE FloatVector add_pair_products(FloatVector a, FloatVector b, FloatVector sum) {
+  asm("vdpbf16ps %2, %1, %0" : "+v"(sum.raw) : "v"(a.raw), "v"(b.raw));
+  return sum;
+}
+
+#endif
+
+#if PILA_DOT_PRODUCTS
+
+// sum + a * b over the bytes of each word, those of a without sign.
+HWY_INLINE IntVector add_quad_products(IntVector a, IntVector b, IntVector sum) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(a.raw), "v"(b.raw));
+  return sum;
+}
+
+#endif
+
+#if PILA_NO_DOT_PRODUCTS
+
+using ShortTag = hn::Repartition<std::int16_t, FloatTag>;
+using ShortVector = hn::Vec<ShortTag>;
+
+// a * b over both halves of each word.
+HWY_INLINE IntVector short_products(ShortVector a, ShortVector b) {
+#if HWY_ARCH_ARM_A64
+  return IntVector(vpaddq_s32(vmull_s16(vget_low_s16(a.raw), vget_low_s16(b.raw)), vmull_high_s16(a.raw, b.raw)));
+#elif HWY_TARGET <= HWY_AVX3
+  return IntVector{_mm512_madd_epi16(a.raw, b.raw)};
+#elif HWY_TARGET == HWY_AVX2
+  return IntVector{_mm256_madd_epi16(a.raw, b.raw)};
+#else
+  return IntVector{_mm_madd_epi16(a.raw, b.raw)};
+#endif
+}
+
+#endif
+
+// quantize(), a vector at a time.
+class Quantizer {
+ public:
+  explicit Quantizer(const Quantization& by)
+      : steps_(1.0f / by.scale),
+        low_(static_cast<float>(-by.zero)),
+        high_(static_cast<float>(255 - by.zero)),
+        zero_(by.zero) {}
+
+  HWY_INLINE void store(FloatVector v, Int8Quad* to) const {
+    const FloatTag d;
+    const IntTag di;
+    const hn::Rebind<std::uint8_t, FloatTag> bytes;
+    const auto steps = hn::Mul(v, hn::Set(d, steps_));
+    const auto bounded = hn::Min(hn::Max(steps, hn::Set(d, low_)), hn::Set(d, high_));
+    const auto q = hn::Add(hn::NearestInt(bounded), hn::Set(di, zero_));
+    hn::StoreU(hn::DemoteTo(bytes, q), bytes, reinterpret_cast<std::uint8_t*>(to));
+  }
+
+ private:
+  const float steps_, low_, high_;
+  const std::int32_t zero_;
+};
+
+}  // namespace pila::kernels::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // include guard
