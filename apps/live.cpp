@@ -28,14 +28,14 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str()
       ->type_name("N");
-  app.add_option("--threads", options.threads, "threads of the network, 0 for all cores")
+  app.add_option("--threads", options.network.threads, "threads of the network, 0 for all cores")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str()
       ->type_name("N");
-  pila::add_precision_option(app, options.plan.precision);
+  pila::add_precision_option(app, options.network.precision);
   app.add_flag("--explain-plan", options.explain_plan,
                "print how the network is computed: passes, operations, shapes, bytes, kernels");
-  app.add_option("--without-pass", options.plan.without,
+  app.add_option("--without-pass", options.network.without,
                  "leave a pass of the plan out, by its name in --explain-plan")
       ->expected(1)
       ->take_all()

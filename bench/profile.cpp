@@ -4,12 +4,15 @@
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "apps/core/command.h"
 #include "apps/core/precision.h"
 #include "bench/kernels/machine_peak.h"
+#include "bench/models/calibrate.h"
+#include "engine/core/random.h"
 #include "engine/plan/cost.h"
 #include "layers/planned_model.h"
 #include "weights/load_model.h"
@@ -23,7 +26,8 @@ struct Options {
   std::int64_t size = 224, batch = 1;
   int threads = 1, rounds = 50;
   bool pixels = false, json = false;
-  PlanOptions plan;
+  std::vector<std::string> without;
+  std::optional<Precision> precision;
 };
 
 struct Row {
@@ -76,7 +80,8 @@ void print(const std::vector<Row>& rows, const MachinePeak& peak) {
               100 * floor / total, peak.gflops / 2);
 }
 
-void print_json(const std::vector<Row>& rows, const MachinePeak& peak, const Options& options) {
+void print_json(const std::vector<Row>& rows, const MachinePeak& peak, const Options& options,
+                Precision precision) {
   nlohmann::json nodes = nlohmann::json::array();
   for (const Row& row : rows) {
     nodes.push_back({{"operation", row.op},
@@ -89,33 +94,43 @@ void print_json(const std::vector<Row>& rows, const MachinePeak& peak, const Opt
   }
   const nlohmann::json all = {{"threads", options.threads},
                               {"batch", options.batch},
-                              {"precision", to_string(options.plan.precision)},
+                              {"precision", to_string(precision)},
                               {"peak_multiply_adds_per_s", peak.gflops / 2 * 1e9},
                               {"nodes", nodes}};
   std::printf("%s\n", all.dump(1).c_str());
 }
 
+LoadedModel random_model(const Context& ctx, const Options& options) {
+  LoadedModel random;
+  random.spec.width = options.width;
+  random.spec.input_height = random.spec.input_width = options.size;
+  random.spec.head = imagenet_head();
+  random.preprocessing.height = random.preprocessing.width = options.size;
+  random.model = std::make_unique<Model>(ctx, random.spec);
+  if (options.precision == Precision::i8) {
+    Random noise(1);
+    std::vector<float> image(static_cast<std::size_t>(options.size * options.size * 3));
+    for (float& value : image) value = 2 * noise.uniform() - 1;
+    random.ranges = calibrate(ctx, *random.model, random.preprocessing,
+                              Tensor::from(ctx, {1, options.size, options.size, 3}, image));
+  }
+  return random;
+}
+
 int run(const Options& options) {
   const Context ctx(Device::cpu(options.threads));
-  LoadedModel loaded;
-  if (options.model.empty()) {
-    ModelSpec spec;
-    spec.width = options.width;
-    spec.input_height = spec.input_width = options.size;
-    spec.head = imagenet_head();
-    loaded.preprocessing.height = loaded.preprocessing.width = options.size;
-    loaded.model = std::make_unique<Model>(ctx, spec);
-  } else {
-    loaded = load_model(ctx, options.model);
-  }
+  const LoadedModel loaded =
+      options.model.empty() ? random_model(ctx, options) : load_model(ctx, options.model);
+  PlanOptions plan = plan_options(loaded, options.precision);
+  plan.without = options.without;
   PlannedModel planned(ctx, *loaded.model, loaded.preprocessing,
-                       options.pixels ? GraphInput::pixels : GraphInput::images, options.plan);
+                       options.pixels ? GraphInput::pixels : GraphInput::images, plan);
   const Session& session = planned.session(options.batch);
   const Tensor& input = session.input();
   input.assign(ctx, Tensor::full(ctx, input.spec(), 0.5));
   const MachinePeak peak = measure_machine_peak(options.threads);
   const std::vector<Row> rows = measure(session, options.rounds);
-  options.json ? print_json(rows, peak, options) : print(rows, peak);
+  options.json ? print_json(rows, peak, options, plan.precision) : print(rows, peak);
   return kDone;
 }
 
@@ -125,7 +140,8 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   CLI::App app("Measures a network's compiled plan, operation by operation.", "pila-profile");
   pila::bench::Options options;
-  app.add_option("--model", options.model, "model file; else MobileNetV2 with random weights")
+  app.add_option("--model", options.model,
+                 "model file; else MobileNetV2 with random weights, in int8 with ranges of noise")
       ->type_name("FILE");
   app.add_option("--width", options.width, "of the random network")->capture_default_str();
   app.add_option("--size", options.size, "of its input")->check(CLI::Range(32, 4096))->capture_default_str();
@@ -137,11 +153,11 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
   app.add_flag("--pixels", options.pixels, "read uint8 pixels, scaled in the first convolution");
-  app.add_option("--without-pass", options.plan.without, "leave a pass of the plan out")
+  app.add_option("--without-pass", options.without, "leave a pass of the plan out")
       ->expected(1)
       ->take_all()
       ->type_name("PASS");
-  pila::add_precision_option(app, options.plan.precision);
+  pila::add_precision_option(app, options.precision);
   app.add_flag("--json", options.json, "print JSON");
   return pila::run_command(app, argc, argv, [&] { return pila::bench::run(options); });
 }

@@ -65,7 +65,7 @@ Ranges ranges_of(const Json& json) {
 bool is_usable(const ModelDescription& model) {
   const auto finite = [](const auto& pair) { return std::isfinite(pair.second); };
   const auto in_order = [](const auto& pair) {
-    const Range& range = pair.second;
+    const ValueRange& range = pair.second;
     return std::isfinite(range.low) && std::isfinite(range.high) && range.low <= range.high;
   };
   return std::isfinite(model.temperature) && model.temperature > 0 && model.threshold >= 0 &&

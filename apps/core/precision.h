@@ -1,7 +1,10 @@
 // How precisely a network's products are computed, as an option of commands.
 #pragma once
 
-#include "engine/core/dtype.h"
+#include <optional>
+
+#include "engine/plan/plan.h"
+#include "weights/networks.h"
 
 namespace CLI {
 class App;
@@ -9,7 +12,11 @@ class App;
 
 namespace pila {
 
-// Adds --precision float32|bfloat16, which sets `precision`.
-void add_precision_option(CLI::App& app, Precision& precision);
+// Adds --precision float32|bfloat16|int8, which sets `precision`; none: the model decides.
+void add_precision_option(CLI::App& app, std::optional<Precision>& precision);
+
+// How the model's plans are built: in the precision asked for, else in int8 where the model has ranges, else
+// in float32. Throws UsageError for int8 of a model without ranges.
+PlanOptions plan_options(const ModelDescription& model, std::optional<Precision> precision);
 
 }  // namespace pila

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "apps/core/class_names.h"
+#include "apps/core/precision.h"
 #include "apps/report/confidence_card.h"
 #include "apps/report/predict.h"
 #include "engine/core/error.h"
@@ -14,9 +16,8 @@ namespace fs = std::filesystem;
 
 namespace pila {
 
-Classifier::Classifier(const fs::path& model, const fs::path& labels, int threads,
-                       const PlanOptions& plan_options)
-    : file_(model), ctx_(Device::cpu(threads)), loaded_(load_model(ctx_, model)) {
+Classifier::Classifier(const fs::path& model, const fs::path& labels, const Options& options)
+    : file_(model), ctx_(Device::cpu(options.threads)), loaded_(load_model(ctx_, model)) {
   const std::int64_t count = loaded_.model->classes();
   if (count == 0) {
     throw FileError(model.string() +
@@ -35,8 +36,11 @@ Classifier::Classifier(const fs::path& model, const fs::path& labels, int thread
                                 names.size()));
   }
   classes_ = distinct_names(names);
+  PlanOptions plan = plan_options(loaded_, options.precision);
+  plan.without = options.without;
+  precision_ = plan.precision;
   planned_ = std::make_unique<PlannedModel>(ctx_, *loaded_.model, loaded_.preprocessing, GraphInput::images,
-                                            plan_options);
+                                            std::move(plan));
   try {
     confidence_ = confidence_of(loaded_);
   } catch (const FileError& error) {
@@ -46,8 +50,9 @@ Classifier::Classifier(const fs::path& model, const fs::path& labels, int thread
 
 std::string Classifier::describe() const {
   const ModelSpec& spec = loaded_.model->spec();
-  return fmt::format("{}: {}, width {}, {} x {}, {} classes", file_.string(), spec.network, spec.width,
-                     spec.input_width, spec.input_height, classes_.size());
+  return fmt::format("{}: {}, width {}, {} x {}, {} classes{}", file_.string(), spec.network, spec.width,
+                     spec.input_width, spec.input_height, classes_.size(),
+                     precision_ == Precision::f32 ? "" : ", " + to_string(precision_));
 }
 
 std::string Classifier::explain_plan() const { return planned_->session(1).plan().explain(); }

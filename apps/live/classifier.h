@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,10 +16,17 @@ namespace pila {
 
 class Classifier {
  public:
-  // labels: a file with a class a line, or empty for what the model says, else for plain numbers.
-  // threads: 0 for all cores. Throws FileError for files that are unfit or do not fit each other.
-  Classifier(const std::filesystem::path& model, const std::filesystem::path& labels, int threads,
-             const PlanOptions& plan_options = {});
+  // How the network is computed.
+  struct Options {
+    int threads = 0;                     // 0: all cores
+    std::optional<Precision> precision;  // none: the model decides
+    std::vector<std::string> without;    // passes of the plan to leave out
+  };
+
+  // labels: a file with a class a line, or empty for what the model says, else for plain numbers. Throws
+  // FileError for files that are unfit or do not fit each other, UsageError for a precision that the model or
+  // the processor does not have, and for unknown passes.
+  Classifier(const std::filesystem::path& model, const std::filesystem::path& labels, const Options& options);
 
   const std::vector<std::string>& classes() const { return classes_; }  // distinct names
   const Preprocessing& preprocessing() const { return loaded_.preprocessing; }
@@ -38,6 +46,7 @@ class Classifier {
   std::filesystem::path file_;
   Context ctx_;
   LoadedModel loaded_;
+  Precision precision_ = Precision::f32;
   std::unique_ptr<PlannedModel> planned_;
   Confidence confidence_;
   std::vector<std::string> classes_;

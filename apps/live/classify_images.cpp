@@ -12,7 +12,6 @@
 #include "apps/core/verdict.h"
 #include "apps/data/image_loader.h"
 #include "apps/data/still_images.h"
-#include "apps/live/classifier.h"
 #include "engine/core/error.h"
 
 namespace pila {
@@ -53,7 +52,7 @@ int classify_images(const ClassifyImagesOptions& options) {
   const StillImages images = find_images(options.source);
   if (images.files.empty())
     throw FileError(options.source.string() + ": a picture is expected, and there is none");
-  const Classifier classifier(options.model, options.labels, options.threads, options.plan);
+  const Classifier classifier(options.model, options.labels, options.network);
 
   const bool results_on_terminal =
       (options.json.empty() || options.json == "-") && isatty(STDOUT_FILENO) != 0;

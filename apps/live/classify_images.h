@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/plan/plan.h"
+#include "apps/live/classifier.h"
 
 namespace pila {
 
@@ -15,8 +15,7 @@ struct ClassifyImagesOptions {
   std::string json;  // empty: text for people; "-": standard output
   std::size_t top = 5;
   std::size_t batch = 8;
-  int threads = 0;
-  PlanOptions plan;
+  Classifier::Options network;
   bool explain_plan = false;
   std::int64_t max_pixels = 0;
 };

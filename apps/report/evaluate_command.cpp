@@ -10,6 +10,7 @@
 #include "apps/core/class_names.h"
 #include "apps/core/command.h"
 #include "apps/core/output.h"
+#include "apps/core/precision.h"
 #include "apps/core/progress.h"
 #include "apps/data/image_folder.h"
 #include "apps/data/still_images.h"
@@ -116,9 +117,13 @@ class Evaluator {
         ctx_(Device::cpu(options.threads)),
         loaded_(load_model(ctx_, options.model)),
         classes_(class_names(options, loaded_)),
-        confidence_(read_confidence(options, loaded_)) {
+        confidence_(read_confidence(options, loaded_)),
+        plan_(plan_options(loaded_, options.precision)) {
     for (const std::string& warning : loaded_.warnings) {
       note("warning: " + options.model.string() + ": " + warning);
+    }
+    if (plan_.precision != Precision::f32) {
+      note(options.model.string() + ": computed in " + to_string(plan_.precision));
     }
   }
 
@@ -149,7 +154,7 @@ class Evaluator {
                       Progress& progress) const {
     PredictOptions how;
     how.batch = options_.batch;
-    how.plan.precision = options_.precision;
+    how.plan = plan_;
     how.progress = [&](std::int64_t count) { progress.advance(count); };
     how.message = [&](const std::string& line) { progress.note(line); };
     auto result = predict_files(ctx_, *loaded_.model, loaded_.preprocessing, classes_, files, how);
@@ -169,6 +174,7 @@ class Evaluator {
   LoadedModel loaded_;
   std::vector<std::string> classes_;
   Confidence confidence_;
+  PlanOptions plan_;
   Predictions known_, unknown_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,7 @@ struct EvaluateOptions {
   int gradcam = 0;
   std::int64_t batch = 8;
   int threads = 0;
-  Precision precision = Precision::f32;  // of the network's products
+  std::optional<Precision> precision;  // of the network's products; none: the model decides
 };
 
 // Returns the exit code; throws what ends the work.

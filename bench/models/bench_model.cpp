@@ -1,7 +1,7 @@
 // pila-bench-model: runs MobileNetV2 when told to, so that a driver can take turns between programs.
 // On standard input, "run" does the work once and answers with milliseconds and the loss; the input's end
 // ends the program. Before the first one it warms up and says "ready" with the mebibytes of memory that
-// model, inputs and warm-up took.
+// model, inputs and warm-up took. In int8, ranges are those of the input images.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -13,6 +13,7 @@
 
 #include "apps/core/precision.h"
 #include "apps/core/stopwatch.h"
+#include "bench/models/calibrate.h"
 #include "engine/autograd/tape.h"
 #include "engine/core/error.h"
 #include "engine/ops/ops.h"
@@ -31,7 +32,7 @@ struct Options {
   double width = 1;
   std::int64_t size = 224, batch = 1;
   int threads = 1, warm_ups = 3;
-  PlanOptions plan;
+  std::optional<Precision> precision;
 };
 
 // Of this process' memory, what is in the machine's.
@@ -69,11 +70,7 @@ Inputs read_inputs(const Context& ctx, const Options& options) {
 class Network {
  public:
   explicit Network(const Options& options)
-      : ctx_(Device::cpu(options.threads)),
-        inputs_(read_inputs(ctx_, options)),
-        model_(ctx_, spec(options)),
-        planned_(ctx_, model_, {.height = options.size, .width = options.size}, GraphInput::images,
-                 options.plan) {
+      : ctx_(Device::cpu(options.threads)), inputs_(read_inputs(ctx_, options)), model_(ctx_, spec(options)) {
     if (!options.weights.empty()) load_weights(ctx_, model_, read_weight_file(options.weights));
     if (options.mode == "train") {
       std::vector<AdamParameter> parameters;
@@ -82,7 +79,13 @@ class Network {
       }
       adam_.emplace(ctx_, std::move(parameters));
     } else {
-      planned_.session(options.batch).input().assign(ctx_, inputs_.images);
+      const Preprocessing size{.height = options.size, .width = options.size};
+      ModelDescription description;
+      if (options.precision == Precision::i8) {
+        description.ranges = calibrate(ctx_, model_, size, inputs_.images);
+      }
+      planned_.emplace(ctx_, model_, size, GraphInput::images, plan_options(description, options.precision));
+      planned_->session(options.batch).input().assign(ctx_, inputs_.images);
     }
   }
 
@@ -106,7 +109,7 @@ class Network {
   }
 
   const Tensor& run_plan() {
-    const Session& session = planned_.session(inputs_.images.shape()[0]);
+    const Session& session = planned_->session(inputs_.images.shape()[0]);
     session.run();
     return session.output(kLogitsOutput);
   }
@@ -128,8 +131,8 @@ class Network {
   Context ctx_;
   Inputs inputs_;
   Model model_;
-  PlannedModel planned_;
-  std::optional<Adam> adam_;
+  std::optional<PlannedModel> planned_;  // infers
+  std::optional<Adam> adam_;             // trains
 };
 
 void write_output(const std::string& name, const std::vector<float>& values) {
@@ -170,7 +173,7 @@ int main(int argc, char** argv) {
   app.add_option("--batch", options.batch)->capture_default_str();
   app.add_option("--threads", options.threads)->capture_default_str();
   app.add_option("--warm-ups", options.warm_ups)->capture_default_str();
-  pila::add_precision_option(app, options.plan.precision);
+  pila::add_precision_option(app, options.precision);
   CLI11_PARSE(app, argc, argv);
   try {
     pila::bench::serve(options);

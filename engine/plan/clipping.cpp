@@ -18,16 +18,16 @@ struct Bins {
   std::size_t count() const { return last - first; }
 };
 
-Range within_extremes(const Histogram& histogram, const Bins& bins) {
+ValueRange within_extremes(const Histogram& histogram, const Bins& bins) {
   const auto inside = [&](double end) {
-    const Range& extremes = histogram.extremes();
+    const ValueRange& extremes = histogram.extremes();
     return std::clamp(static_cast<float>(end), extremes.low, extremes.high);
   };
   return {inside(histogram.edge(bins.first)), inside(histogram.edge(bins.last))};
 }
 
 // Without as many of the outermost bins as hold at most a share `cut` of all numbers at each end.
-Range cut_ends(const Histogram& histogram, double cut) {
+ValueRange cut_ends(const Histogram& histogram, double cut) {
   const double most = cut * static_cast<double>(histogram.total());
   Bins bins{0, Histogram::kBins};
   for (std::uint64_t below = 0; bins.first < Histogram::kBins; ++bins.first) {
@@ -72,7 +72,7 @@ double divergence(const std::vector<double>& counts, const Bins& bins) {
   return result;
 }
 
-Range least_divergence(const Histogram& histogram) {
+ValueRange least_divergence(const Histogram& histogram) {
   constexpr std::size_t kZero = Histogram::kZero;
   constexpr double kStepsAnOctave = 16;
   std::vector<double> counts(Histogram::kBins);
@@ -114,7 +114,7 @@ const char* name_of(Clipping clipping) {
   return "unknown";
 }
 
-Range clipped_range(const Histogram& histogram, Clipping clipping) {
+ValueRange clipped_range(const Histogram& histogram, Clipping clipping) {
   if (histogram.total() == 0) throw UsageError("[calibration] expected numbers, got none");
   switch (clipping) {
     case Clipping::min_max:

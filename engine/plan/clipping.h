@@ -20,6 +20,6 @@ inline constexpr std::array kClippings = {Clipping::min_max, Clipping::percentil
 const char* name_of(Clipping clipping);  // "min-max"
 
 // Lies within the extremes. Throws UsageError for a histogram of nothing.
-Range clipped_range(const Histogram& histogram, Clipping clipping);
+ValueRange clipped_range(const Histogram& histogram, Clipping clipping);
 
 }  // namespace pila

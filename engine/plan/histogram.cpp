@@ -10,15 +10,16 @@ namespace pila {
 
 void Histogram::add(std::span<const float> values) {
   if (values.empty()) return;
-  Range range{values[0], values[0]};
+  ValueRange range{values[0], values[0]};
   for (const float value : values) {
     if (!std::isfinite(value)) {
       throw Error("[calibration] expected finite numbers, got " + std::to_string(value));
     }
     range = {std::min(range.low, value), std::max(range.high, value)};
   }
-  extremes_ =
-      total_ == 0 ? range : Range{std::min(extremes_.low, range.low), std::max(extremes_.high, range.high)};
+  extremes_ = total_ == 0
+                  ? range
+                  : ValueRange{std::min(extremes_.low, range.low), std::max(extremes_.high, range.high)};
   total_ += values.size();
   if (const float largest = std::max(-range.low, range.high); largest > 0) {
     widen(std::ilogb(largest) + 1 - std::ilogb(kZero));

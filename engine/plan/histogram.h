@@ -23,15 +23,15 @@ class Histogram {
   double edge(std::size_t i) const;
   std::uint64_t count(std::size_t i) const { return counts_[i]; }
   std::uint64_t total() const { return total_; }
-  std::uint64_t zeros() const { return zeros_; }       // exact ones, which bin kZero counts too
-  const Range& extremes() const { return extremes_; }  // the smallest and the largest number
+  std::uint64_t zeros() const { return zeros_; }            // exact ones, which bin kZero counts too
+  const ValueRange& extremes() const { return extremes_; }  // the smallest and the largest number
 
  private:
   void widen(int exponent);
 
   std::vector<std::uint64_t> counts_ = std::vector<std::uint64_t>(kBins);
   std::uint64_t total_ = 0, zeros_ = 0;
-  Range extremes_;
+  ValueRange extremes_;
   int exponent_ = -100;  // bins are 2^exponent wide; what is smaller is as good as zero
 };
 

@@ -8,7 +8,7 @@
 
 namespace pila {
 
-kernels::Quantization quantization_of(const Range& range) {
+kernels::Quantization quantization_of(const ValueRange& range) {
   if (!std::isfinite(range.low) || !std::isfinite(range.high) || range.high < range.low) {
     throw UsageError("[range] expected two finite numbers, the smaller one first, got " +
                      std::to_string(range.low) + " to " + std::to_string(range.high));

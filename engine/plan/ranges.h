@@ -9,16 +9,16 @@
 namespace pila {
 
 // From the smallest to the largest number that matters; what lies outside is cut off.
-struct Range {
+struct ValueRange {
   float low = 0, high = 0;
-  bool operator==(const Range&) const = default;
+  bool operator==(const ValueRange&) const = default;
 };
 
 // By the name of the product's node, which is its layer's name in Keras.
-using Ranges = std::map<std::string, Range>;
+using Ranges = std::map<std::string, ValueRange>;
 
 // The integers that cover a range and zero. Throws UsageError for numbers that are not finite, and for a high
 // end below the low one.
-kernels::Quantization quantization_of(const Range& range);
+kernels::Quantization quantization_of(const ValueRange& range);
 
 }  // namespace pila

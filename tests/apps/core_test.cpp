@@ -7,6 +7,7 @@
 
 #include "apps/core/class_names.h"
 #include "apps/core/output.h"
+#include "apps/core/precision.h"
 #include "apps/core/progress.h"
 #include "apps/core/verdict.h"
 #include "engine/core/error.h"
@@ -129,6 +130,20 @@ TEST(Output, DevicesAreWrittenDirectly) {
   EXPECT_TRUE(fs::is_character_file("/dev/null"));
   Output full("/dev/full");
   EXPECT_THROW(full.write_line("text"), FileError);
+}
+
+TEST(PlanOptions, TakeThePrecisionAskedForOrTheModels) {
+  ModelDescription plain, calibrated;
+  calibrated.ranges = {{"Conv_1", {-1, 1}}};
+  EXPECT_EQ(plan_options(plain, {}).precision, Precision::f32);
+  EXPECT_EQ(plan_options(plain, Precision::bf16).precision, Precision::bf16);
+  EXPECT_THAT([&] { plan_options(plain, Precision::i8); },
+              testing::ThrowsMessage<UsageError>(HasSubstr("pila-export --model MODEL --precision int8")));
+  for (const auto& asked : {std::optional<Precision>(), std::optional(Precision::i8)}) {
+    EXPECT_EQ(plan_options(calibrated, asked).precision, Precision::i8);
+    EXPECT_EQ(plan_options(calibrated, asked).ranges, calibrated.ranges);
+  }
+  EXPECT_EQ(plan_options(calibrated, Precision::f32).precision, Precision::f32);
 }
 
 TEST(Progress, TellsRateAndTimeLeft) {

@@ -13,6 +13,7 @@
 #include "layers/model.h"
 #include "tests/apps/pictures.h"
 #include "tests/apps/process.h"
+#include "weights/load_model.h"
 #include "weights/model_card.h"
 #include "weights/save_weights.h"
 
@@ -107,6 +108,26 @@ TEST_F(Live, LeavesPassesOut) {
   const auto unknown = live_good({"--without-pass", "fuse-all"});
   EXPECT_EQ(unknown.exit_code, 2);
   EXPECT_THAT(unknown.err, HasSubstr("expected one of the passes prepare-weights, fold-constants"));
+}
+
+TEST_F(Live, ComputesInThePrecisionOfTheModelOrTheOptions) {
+  const Context ctx(Device::cpu(1));
+  LoadedModel loaded = load_model(ctx, at("model.h5"));
+  loaded.ranges = {{"Conv_1", {-6, 6}}};
+  save_model(ctx, *loaded.model, loaded, at("int8.h5"));
+  const auto describe = [&](const Arguments& more) {
+    Arguments arguments = {"--source", "pictures", "--explain-plan"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return live(arguments).err;
+  };
+  EXPECT_THAT(describe({"--model", "int8.h5"}),
+              AllOf(HasSubstr("3 classes, int8\n"), HasSubstr("pass lower-precision: 1\n")));
+  EXPECT_THAT(describe({"--model", "int8.h5", "--precision", "float32"}),
+              AllOf(HasSubstr("3 classes\n"), HasSubstr("pass lower-precision: 0\n")));
+  const auto uncalibrated = live_good({"--precision", "int8"});
+  EXPECT_EQ(uncalibrated.exit_code, 2);
+  EXPECT_THAT(uncalibrated.err,
+              HasSubstr("--precision int8: a model that was calibrated for it is expected"));
 }
 
 TEST_F(Live, WritesOneJsonLineForEachImage) {

@@ -35,7 +35,7 @@ TEST(Histogram, CountsByBinsAroundZero) {
   EXPECT_EQ(histogram.count(kZero - 3840), 1u);
   EXPECT_EQ(histogram.total(), 7u);
   EXPECT_EQ(histogram.zeros(), 2u);
-  EXPECT_EQ(histogram.extremes(), (Range{-7.5f, 7.5f}));
+  EXPECT_EQ(histogram.extremes(), (ValueRange{-7.5f, 7.5f}));
 }
 
 TEST(Histogram, HasRoomForPowersOfTwoOfBothSigns) {
@@ -77,7 +77,7 @@ TEST(Histogram, RefusesWhatIsNotFinite) {
         ThrowsMessage<Error>(HasSubstr("expected finite numbers")));
   }
   EXPECT_EQ(histogram.total(), 1u);
-  EXPECT_EQ(histogram.extremes(), (Range{1, 1}));
+  EXPECT_EQ(histogram.extremes(), (ValueRange{1, 1}));
 }
 
 // 1 to 10000 and their negatives.
@@ -91,16 +91,16 @@ Histogram steps() {
 }
 
 TEST(ClippedRange, OfMinMaxIsTheExtremes) {
-  EXPECT_EQ(clipped_range(steps(), Clipping::min_max), (Range{-10000, 10000}));
+  EXPECT_EQ(clipped_range(steps(), Clipping::min_max), (ValueRange{-10000, 10000}));
 }
 
 TEST(ClippedRange, OfPercentilesCutsAShareOffAtBothEnds) {
   // Of 20000 numbers, 2 and 20 lie outside at each end; bins are 4 wide and never cut in two.
-  const Range little = clipped_range(steps(), Clipping::percentile_99_99);
+  const ValueRange little = clipped_range(steps(), Clipping::percentile_99_99);
   EXPECT_GE(little.high, 9998);
   EXPECT_LE(little.high, 9998 + 4);
   EXPECT_NEAR(little.low, -little.high, 4);
-  const Range more = clipped_range(steps(), Clipping::percentile_99_9);
+  const ValueRange more = clipped_range(steps(), Clipping::percentile_99_9);
   EXPECT_GE(more.high, 9980);
   EXPECT_LE(more.high, 9980 + 4);
   EXPECT_NEAR(more.low, -more.high, 4);
@@ -108,9 +108,9 @@ TEST(ClippedRange, OfPercentilesCutsAShareOffAtBothEnds) {
 
 TEST(ClippedRange, OfPercentilesStaysWithinTheExtremes) {
   for (const Clipping clipping : {Clipping::percentile_99_99, Clipping::percentile_99_9}) {
-    EXPECT_EQ(clipped_range(histogram_of({3, 5}), clipping), (Range{3, 5}));
-    EXPECT_EQ(clipped_range(histogram_of({0, 0}), clipping), (Range{0, 0}));
-    EXPECT_EQ(clipped_range(histogram_of({-2}), clipping), (Range{-2, -2}));
+    EXPECT_EQ(clipped_range(histogram_of({3, 5}), clipping), (ValueRange{3, 5}));
+    EXPECT_EQ(clipped_range(histogram_of({0, 0}), clipping), (ValueRange{0, 0}));
+    EXPECT_EQ(clipped_range(histogram_of({-2}), clipping), (ValueRange{-2, -2}));
   }
 }
 
@@ -122,12 +122,12 @@ TEST(ClippedRange, OfEntropyCutsLongTailsAndNotShortOnes) {
     uniform.push_back(sign * u);
     laplace.push_back(sign * -std::log(1 - u));
   }
-  const Range whole = clipped_range(histogram_of(uniform), Clipping::entropy);
+  const ValueRange whole = clipped_range(histogram_of(uniform), Clipping::entropy);
   EXPECT_GT(whole.high, 0.95f);
   EXPECT_LT(whole.low, -0.95f);
   // Least squares would cut at 9.9 (Banner et al., 2019): entropy should not lie far from that.
   laplace.push_back(-100);
-  const Range cut = clipped_range(histogram_of(laplace), Clipping::entropy);
+  const ValueRange cut = clipped_range(histogram_of(laplace), Clipping::entropy);
   EXPECT_GT(cut.high, 7);
   EXPECT_LT(cut.high, 12);
   EXPECT_EQ(cut.low, -cut.high);
@@ -138,7 +138,7 @@ TEST(ClippedRange, OfEntropyCutsTheLongerTailFirst) {
   Random random(3);
   for (int i = 0; i < 100000; ++i) values.push_back(random.uniform() * 3 - 1);
   values.push_back(-20);
-  const Range range = clipped_range(histogram_of(values), Clipping::entropy);
+  const ValueRange range = clipped_range(histogram_of(values), Clipping::entropy);
   EXPECT_GT(range.low, -4);
   EXPECT_LT(range.low, -1);
   EXPECT_GT(range.high, 1.9f);
@@ -148,10 +148,10 @@ TEST(ClippedRange, OfEntropyLeavesZerosOut) {
   std::vector<float> values(1);
   Random random(4);
   for (int i = 0; i < 50000; ++i) values.push_back(random.uniform() * 6);
-  const Range without = clipped_range(histogram_of(values), Clipping::entropy);
+  const ValueRange without = clipped_range(histogram_of(values), Clipping::entropy);
   values.resize(500000);  // as ReLU6 makes them
   EXPECT_EQ(clipped_range(histogram_of(values), Clipping::entropy), without);
-  EXPECT_EQ(clipped_range(histogram_of({0, 0}), Clipping::entropy), (Range{0, 0}));
+  EXPECT_EQ(clipped_range(histogram_of({0, 0}), Clipping::entropy), (ValueRange{0, 0}));
 }
 
 TEST(ClippedRange, RefusesHistogramsOfNothing) {

@@ -11,6 +11,7 @@
 #include "tests/apps/training/coloured_shapes.h"
 #include "weights/checkpoint.h"
 #include "weights/load_model.h"
+#include "weights/save_weights.h"
 
 namespace fs = std::filesystem;
 
@@ -178,9 +179,14 @@ TEST_F(Finetune, AClassIsAddedToAModelOfOnesOwn) {
   fs::rename(at("shapes/square"), at("square"));
   ASSERT_EQ(run(quick("two")).exit_code, 0);
   fs::rename(at("square"), at("shapes/square"));
-  const test::Finished done = run(with(quick("three"), "--weights", at("two/model.h5")));
+  const Context ctx(Device::cpu(1));
+  LoadedModel two = load_model(ctx, at("two/model.h5"));
+  two.ranges = {{"Conv_1", {-1, 1}}};
+  save_model(ctx, *two.model, two, at("two/int8.h5"));
+  const test::Finished done = run(with(quick("three"), "--weights", at("two/int8.h5")));
   ASSERT_EQ(done.exit_code, 0) << done.err;
   EXPECT_THAT(done.err, AllOf(HasSubstr("knows already: disc, ring"), HasSubstr("New to the model: square")));
+  EXPECT_TRUE(load_model(ctx, at("three/model.h5")).ranges.empty()) << "of weights that are others now";
 }
 
 TEST_F(Finetune, RepeatsGiveATableAndGoOn) {
