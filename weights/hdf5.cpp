@@ -339,7 +339,12 @@ void write_attribute(hid_t group, const std::string& name, const TextAttribute& 
   }
 }
 
-void write_array(hid_t file, const std::string& path, const Array& array, hid_t link_properties) {
+// How links to arrays and the arrays themselves are made.
+struct WriteProperties {
+  hid_t links, data;
+};
+
+void write_array(hid_t file, const std::string& path, const Array& array, const WriteProperties& properties) {
   const std::string what = "array " + in_quotes(path);
   const std::vector<hsize_t> extents(array.shape.begin(), array.shape.end());
   const Handle space(extents.empty()
@@ -348,7 +353,7 @@ void write_array(hid_t file, const std::string& path, const Array& array, hid_t 
                      H5Sclose, what);
   const bool is_double = std::holds_alternative<std::vector<double>>(array.values);
   const Handle dataset(H5Dcreate2(file, path.c_str(), is_double ? H5T_IEEE_F64LE : H5T_IEEE_F32LE, space,
-                                  link_properties, H5P_DEFAULT, H5P_DEFAULT),
+                                  properties.links, properties.data, H5P_DEFAULT),
                        H5Dclose, what);
   std::visit(
       [&](const auto& values) {
@@ -398,6 +403,8 @@ std::vector<std::byte> format_hdf5(const Hdf5Tree& tree) {
   const Handle file(H5Fcreate("in memory", H5F_ACC_TRUNC, H5P_DEFAULT, access), H5Fclose, "a new HDF5 file");
   const Handle links(H5Pcreate(H5P_LINK_CREATE), H5Pclose, "the HDF5 library");
   check(H5Pset_create_intermediate_group(links, 1), "the HDF5 library");
+  const Handle data(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "the HDF5 library");
+  check(H5Pset_obj_track_times(data, false), "the HDF5 library");  // equal trees are equal bytes
   for (const auto& [path, attributes] : tree.groups) {
     const std::string name = "/" + path;
     const bool exists = path.empty() || H5Lexists(file, name.c_str(), H5P_DEFAULT) > 0;
@@ -409,7 +416,7 @@ std::vector<std::byte> format_hdf5(const Hdf5Tree& tree) {
     }
   }
   for (const auto& [path, array] : tree.arrays) {
-    write_array(file, "/" + path, array, links);
+    write_array(file, "/" + path, array, {links, data});
   }
   check(H5Fflush(file, H5F_SCOPE_GLOBAL), "the new HDF5 file");
   const ssize_t size = H5Fget_file_image(file, nullptr, 0);
