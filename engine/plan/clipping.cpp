@@ -41,8 +41,20 @@ ValueRange cut_ends(const Histogram& histogram, double cut) {
   return within_extremes(histogram, bins);
 }
 
+// What rounding to kLevels steps and cutting off adds up to, in squares of a bin's width.
+double squared_error(const std::vector<double>& counts, const Bins& bins) {
+  const double step = static_cast<double>(bins.count()) / kLevels;
+  double sum = 0;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    const std::size_t outside = i < bins.first ? bins.first - i : i >= bins.last ? i + 1 - bins.last : 0;
+    const auto distance = static_cast<double>(outside);
+    sum += counts[i] * (outside > 0 ? distance * distance : step * step / 12);
+  }
+  return sum;
+}
+
 // How much less is known of numbers, in nats a number, when those outside of `bins` are cut off and the
-// others are told in kLevels steps. Zeros are left out: they always have a level of their own.
+// others are told in kLevels steps.
 double divergence(const std::vector<double>& counts, const Bins& bins) {
   std::vector<double> expected(counts.begin() + static_cast<std::ptrdiff_t>(bins.first),
                                counts.begin() + static_cast<std::ptrdiff_t>(bins.last));
@@ -72,7 +84,9 @@ double divergence(const std::vector<double>& counts, const Bins& bins) {
   return result;
 }
 
-ValueRange least_divergence(const Histogram& histogram) {
+// Tries ever smaller limits of magnitude. Zeros are left out: they always have a level of their own.
+template <class Loss>
+ValueRange least(const Loss& loss, const Histogram& histogram) {
   constexpr std::size_t kZero = Histogram::kZero;
   constexpr double kStepsAnOctave = 16;
   std::vector<double> counts(Histogram::kBins);
@@ -83,15 +97,15 @@ ValueRange least_divergence(const Histogram& histogram) {
     if (count > 0) all = {std::min(all.first, i), std::max(all.last, i + 1)};
   }
   Bins best = all;
-  double least = std::numeric_limits<double>::infinity();
+  double least_loss = std::numeric_limits<double>::infinity();
   const std::size_t below = kZero - all.first, above = all.last - kZero;
   for (int step = 0;; ++step) {
     const double limit = static_cast<double>(std::max(below, above)) * std::exp2(-step / kStepsAnOctave);
     const auto magnitude = static_cast<std::size_t>(std::ceil(limit));
     const Bins bins{kZero - std::min(below, magnitude), kZero + std::min(above, magnitude)};
     if (bins.count() < kLevels) break;  // one level a bin: the histogram tells no more
-    if (const double loss = divergence(counts, bins); loss < least) {
-      least = loss;
+    if (const double bins_loss = loss(counts, bins); bins_loss < least_loss) {
+      least_loss = bins_loss;
       best = bins;
     }
   }
@@ -108,6 +122,8 @@ const char* name_of(Clipping clipping) {
       return "percentile 99.99";
     case Clipping::percentile_99_9:
       return "percentile 99.9";
+    case Clipping::least_squares:
+      return "least squares";
     case Clipping::entropy:
       return "entropy";
   }
@@ -123,8 +139,10 @@ ValueRange clipped_range(const Histogram& histogram, Clipping clipping) {
       return cut_ends(histogram, 0.0001);
     case Clipping::percentile_99_9:
       return cut_ends(histogram, 0.001);
+    case Clipping::least_squares:
+      return least(squared_error, histogram);
     case Clipping::entropy:
-      return least_divergence(histogram);
+      return least(divergence, histogram);
   }
   return histogram.extremes();
 }
