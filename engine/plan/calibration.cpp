@@ -15,13 +15,20 @@ void run_passes_before_lowering(const Context& ctx, Graph& graph) {
   }
 }
 
+// Reading a million weights for each image takes longer than multiplying by them.
+bool is_worthwhile(const Graph& graph, const Node& product) {
+  constexpr std::int64_t kManyWeights = 1'000'000;
+  return graph.value(product.inputs[0]).spec.shape.rank() == 4 ||
+         graph.value(product.inputs[1]).spec.shape.elements() >= kManyWeights;
+}
+
 }  // namespace
 
 Calibration::Calibration(const Context& ctx, Graph graph) : ctx_(ctx.inference().no_grad()) {
   run_passes_before_lowering(ctx_, graph);
   graph.outputs().clear();
   for (const Node& node : graph.nodes()) {
-    if (!can_be_lowered(graph, node) || graph.value(node.inputs[0]).spec.shape.rank() != 4) continue;
+    if (!can_be_lowered(graph, node) || !is_worthwhile(graph, node)) continue;
     products_.push_back(node.name);
     graph.outputs().push_back(node.inputs[0]);
   }

@@ -11,8 +11,8 @@
 
 namespace pila {
 
-// Of the products that plans can lower, those of images. The others, which read pooled features, cost next to
-// nothing and are what the answer hangs on: they stay in float32.
+// Of the products that plans can lower, those of images, and of pooled features where there are very many
+// classes. With few they cost next to nothing and are what the answer hangs on: they stay in float32.
 class Calibration {
  public:
   // Computes the graph in float32. Throws as Plan::build() does, and UsageError for a graph without such

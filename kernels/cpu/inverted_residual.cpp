@@ -362,11 +362,11 @@ Ahead weights_ahead(const BlockJob& job, std::int64_t part) {
 // channels of the whole image instead, which needs no row twice.
 struct Tasks {
   Tasks(const InvertedResidual& args, const InvertedResidualPlan& plan, int threads) {
-    constexpr std::int64_t kFewRows = 16;
+    const std::int64_t few_rows = 7 / plan.element.values;  // the faster products are, the fewer
     const ConvShape& s = args.depthwise;
     const bool enough_images = s.batch % threads == 0 || s.batch >= 4 * threads;
     const std::int64_t wanted = enough_images ? 1 : threads;
-    by_chunks = wanted > 1 && plan.whole_image && s.out_h < kFewRows * wanted;
+    by_chunks = wanted > 1 && plan.whole_image && s.out_h < few_rows * wanted;
     rows = ceil_div(s.out_h, std::max<std::int64_t>(1, std::min(wanted, s.out_h)));
     bands = rows == 0 ? 0 : ceil_div(s.out_h, rows);
   }
