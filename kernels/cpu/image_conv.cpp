@@ -1,5 +1,5 @@
-// Convolutions over pixels: the few rows under a band of outputs become numbers, with zeros around the image,
-// and the taps of a row of the window lie side by side in them.
+// Convolutions over images of few channels, which are pixels or numbers: the few rows under a band of outputs
+// become numbers with zeros around the image, and the taps of a row of the window lie side by side in them.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/image_conv.cpp"
 #include <hwy/foreach_target.h>
@@ -15,11 +15,10 @@ HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
 
 // Rows [begin, end) of one image, which may lie outside, to rows of `size` numbers and one more, which
-// products of an odd depth may read.
-void load_rows(const ImageConvForward& args, std::int64_t image, std::int64_t begin, std::int64_t end,
-               float* to, std::int64_t size) {
-  const ConvShape& s = args.shape;
-  const PixelScale scale(args.scale, args.offset, static_cast<int>(s.in_c));
+// products of an odd depth may read. load(from, to, count) makes numbers of the image's.
+template <class Load>
+HWY_INLINE void load_rows(const ConvShape& s, std::int64_t image, std::int64_t begin, std::int64_t end,
+                          float* to, std::int64_t size, const Load& load) {
   const std::int64_t left = s.window.pad_left * s.in_c, width = s.in_w * s.in_c;
   for (std::int64_t row = begin; row < end; ++row, to += size) {
     if (row < 0 || row >= s.in_h) {
@@ -27,10 +26,25 @@ void load_rows(const ImageConvForward& args, std::int64_t image, std::int64_t be
       continue;
     }
     std::fill_n(to, left, 0.0f);
-    scale.apply(args.x + (image * s.in_h + row) * width, to + left, width);
+    load((image * s.in_h + row) * width, to + left, width);
     std::fill(to + left + width, to + size, 0.0f);
   }
   *to = 0;
+}
+
+void load_pixels(const ImageConvForward& args, std::int64_t image, std::int64_t begin, std::int64_t end,
+                 float* to, std::int64_t size) {
+  const PixelScale scale(args.scale, args.offset, static_cast<int>(args.shape.in_c));
+  load_rows(args.shape, image, begin, end, to, size,
+            [&](std::int64_t from, float* row, std::int64_t count)
+                HWY_ATTR { scale.apply(args.x + from, row, count); });
+}
+
+void load_numbers(const ConvForward& args, std::int64_t image, std::int64_t begin, std::int64_t end,
+                  float* to, std::int64_t size) {
+  load_rows(args.shape, image, begin, end, to, size, [&](std::int64_t from, float* row, std::int64_t count) {
+    std::copy_n(static_cast<const float*>(args.x) + from, count, row);
+  });
 }
 
 }  // namespace pila::kernels::cpu::HWY_NAMESPACE
@@ -44,19 +58,25 @@ HWY_AFTER_NAMESPACE();
 namespace pila::kernels::cpu {
 namespace {
 
-HWY_EXPORT(load_rows);
+HWY_EXPORT(load_pixels);
+HWY_EXPORT(load_numbers);
+
+auto row_loader(const ImageConvForward&) { return HWY_DYNAMIC_DISPATCH(load_pixels); }
+auto row_loader(const ConvForward&) { return HWY_DYNAMIC_DISPATCH(load_numbers); }
 
 constexpr std::int64_t kBandRows = 4;  // of output, in a task: their input stays in the first cache
 
-bool supports(const ImageConvForward& args) {
+template <class Args>
+bool supports(const Args& args) {
   const ConvShape& s = args.shape;
   const Window& w = s.window;
   return args.type == DType::f32 && s.groups == 1 && s.in_c >= 1 && s.in_c <= kMaxImageChannels &&
          w.dilation_h == 1 && w.dilation_w == 1 && w.pad_top >= 0 && w.pad_left >= 0;
 }
 
+template <class Args>
 struct ImageConv {
-  ImageConv(const ImageConvForward& args, bool prepared, int threads, void* memory)
+  ImageConv(const Args& args, bool prepared, int threads, void* memory)
       : product(args.shape.out_c, args.shape.window.kernel_h, args.shape.window.kernel_w * args.shape.in_c,
                 kElement<float>) {
     const ConvShape& s = args.shape;
@@ -70,7 +90,7 @@ struct ImageConv {
     bytes = scratch.bytes();
   }
 
-  void pack(const ImageConvForward& args, float* to) const {
+  void pack(const Args& args, float* to) const {
     product.pack<float>({args.w, args.epilogue.bias, product.slices * product.depth, args.shape.out_c, {}},
                         to);
   }
@@ -81,26 +101,31 @@ struct ImageConv {
   std::size_t bytes;
 };
 
-std::size_t workspace(const ImageConvForward& args, const Stream& stream) {
-  return ImageConv(args, false, pool_of(stream).threads(), nullptr).bytes;
+template <class Args>
+std::size_t workspace(const Args& args, const Stream& stream) {
+  return ImageConv<Args>(args, false, pool_of(stream).threads(), nullptr).bytes;
 }
 
-std::size_t prepared_workspace(const ImageConvForward& args, const Stream& stream) {
-  return ImageConv(args, true, pool_of(stream).threads(), nullptr).bytes;
+template <class Args>
+std::size_t prepared_workspace(const Args& args, const Stream& stream) {
+  return ImageConv<Args>(args, true, pool_of(stream).threads(), nullptr).bytes;
 }
 
-std::size_t prepared_size(const ImageConvForward& args, const Stream&) {
-  return static_cast<std::size_t>(ImageConv(args, true, 1, nullptr).product.size()) * sizeof(float);
+template <class Args>
+std::size_t prepared_size(const Args& args, const Stream&) {
+  return static_cast<std::size_t>(ImageConv<Args>(args, true, 1, nullptr).product.size()) * sizeof(float);
 }
 
-Status prepare(const ImageConvForward& args, void* to, const Launch&) {
-  ImageConv(args, true, 1, nullptr).pack(args, static_cast<float*>(to));
+template <class Args>
+Status prepare(const Args& args, void* to, const Launch&) {
+  ImageConv<Args>(args, true, 1, nullptr).pack(args, static_cast<float*>(to));
   return nullptr;
 }
 
 // One row of y from the rows of numbers under it.
-void multiply_row(const ImageConvForward& args, const ImageConv& conv, const float* weights,
-                  const float* rows, std::int64_t row) {
+template <class Args>
+void multiply_row(const Args& args, const ImageConv<Args>& conv, const float* weights, const float* rows,
+                  std::int64_t row) {
   const ConvShape& s = args.shape;
   const TileRows<float> a{rows, s.window.stride_w * s.in_c, conv.row_size, s.window.kernel_h,
                           s.window.kernel_w * s.in_c};
@@ -113,13 +138,14 @@ void multiply_row(const ImageConvForward& args, const ImageConv& conv, const flo
   }
 }
 
-Status run(const ImageConvForward& args, const Launch& launch) {
+template <class Args>
+Status run(const Args& args, const Launch& launch) {
   ThreadPool& pool = pool_of(*launch.stream);
   const bool prepared = launch.prepared != nullptr;
-  const ImageConv conv(args, prepared, pool.threads(), launch.workspace);
+  const ImageConv<Args> conv(args, prepared, pool.threads(), launch.workspace);
   if (!prepared) conv.pack(args, conv.weights);
   const float* weights = prepared ? static_cast<const float*>(launch.prepared) : conv.weights;
-  const auto load = HWY_DYNAMIC_DISPATCH(load_rows);
+  const auto load = row_loader(args);
   const ConvShape& s = args.shape;
   const std::int64_t bands = ceil_div(s.out_h, kBandRows);
   pool.run(s.batch * bands, [&](std::int64_t task, int worker) {
@@ -136,11 +162,20 @@ Status run(const ImageConvForward& args, const Launch& launch) {
   return nullptr;
 }
 
+template <class Args>
+Kernel<Args> kernel() {
+  return {"image_conv_f32",
+          supports<Args>,
+          workspace<Args>,
+          run<Args>,
+          {prepared_size<Args>, prepare<Args>, prepared_workspace<Args>}};
+}
+
 }  // namespace
 
 void add_image_conv_kernels(KernelTable& table) {
-  table.image_conv_forward.add(
-      {"image_conv_f32", supports, workspace, run, {prepared_size, prepare, prepared_workspace}});
+  table.image_conv_forward.add(kernel<ImageConvForward>());
+  table.conv_forward.add(kernel<ConvForward>());
 }
 
 }  // namespace pila::kernels::cpu

@@ -20,6 +20,7 @@ const KernelTable& table() {
     table.lacks_bf16 = has_bfloat16() ? nullptr : kBFloat16Feature;
     add_matmul_kernels(table);
     add_rounded_matmul_kernels(table);
+    add_image_conv_kernels(table);
     add_conv_kernels(table);
     add_activation_kernels(table);
     add_depthwise_kernels(table);
@@ -34,7 +35,6 @@ const KernelTable& table() {
     add_image_kernels(table);
     add_resize_kernels(table);
     add_optimizer_kernels(table);
-    add_image_conv_kernels(table);
     add_pooled_matmul_kernels(table);
     add_inverted_residual_kernels(table);
     const KernelTable& reference = reference::table();

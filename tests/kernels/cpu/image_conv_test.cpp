@@ -50,6 +50,21 @@ ImageConvForward arguments(const Case& which) {
   return args;
 }
 
+// The same convolution of numbers gives the same bits.
+void expect_same_of_numbers(const ImageConvForward& args, const GuardedBuffer<float>& x,
+                            const std::vector<float>& expected) {
+  CpuStream stream(2);
+  GuardedBuffer<float> y(expected.size());
+  const ConvForward of_numbers{args.type, args.shape, x.data(), args.w, y.data(), args.epilogue};
+  const auto* kernel = table().conv_forward.select(of_numbers);
+  EXPECT_STREQ(kernel->name, "image_conv_f32");
+  test::run_prepared(*kernel, of_numbers, stream);
+  EXPECT_TRUE(y.check(test::Written::all));
+  EXPECT_TRUE(test::same_bits(y.values(), expected)) << "of numbers";
+  test::run_kernel(*kernel, of_numbers, stream);
+  EXPECT_TRUE(test::same_bits(y.values(), expected)) << "of numbers, without prepared weights";
+}
+
 void expect_agreement(const Case& which) {
   SCOPED_TRACE(testing::Message() << which.batch << " x " << which.h << " x " << which.w << " x "
                                   << which.in_c << " to " << which.out_c << " kernel " << which.kernel
@@ -89,6 +104,13 @@ void expect_agreement(const Case& which) {
   EXPECT_TRUE(test::same_bits(fast(1, false), y)) << "without prepared weights";
   EXPECT_TRUE(test::same_bits(fast(2, true), y)) << "with two threads";
   EXPECT_TRUE(test::same_bits(fast(3, false), y)) << "with three threads";
+
+  std::vector<float> numbers;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const std::size_t channel = i % size(which.in_c);
+    numbers.push_back(std::fma(static_cast<float>(x[i]), args.scale[channel], args.offset[channel]));
+  }
+  expect_same_of_numbers(args, GuardedBuffer<float>(numbers), y);
 }
 
 TEST(FastImageConv, AgreesWithTheReferenceAroundTiles) {
