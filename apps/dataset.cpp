@@ -6,7 +6,8 @@
 #include "apps/core/command.h"
 
 int main(int argc, char** argv) {
-  CLI::App app("Looks at folders of labelled photographs, and makes them from videos or from nothing.", "pila-dataset");
+  CLI::App app("Looks at folders of labelled photographs, and makes them from videos or from nothing.",
+               "pila-dataset");
   app.require_subcommand(1);
   pila::Work work;
   pila::add_inspect(app, work);

@@ -24,9 +24,9 @@ constexpr std::size_t kMaxListedClasses = 50;
 
 constexpr const char* kOthers = "others";
 
-// One JSON object without a line's end: source, index, label (kOthers for what is not recognised), recognised,
-// probability, probabilities (in class order: all up to kMaxListedClasses, the `top` best of more),
-// latency_ms. Bytes that are no UTF-8 become U+FFFD.
+// One JSON object without a line's end: source, index, label (kOthers for what is not recognised),
+// recognised, probability, probabilities (in class order: all up to kMaxListedClasses, the `top` best of
+// more), latency_ms. Bytes that are no UTF-8 become U+FFFD.
 std::string to_json(const Verdict& verdict, std::span<const std::string> classes, std::size_t top);
 
 // For people: the source and the `top` best classes with their percentages.
