@@ -27,6 +27,8 @@ endif()
 if(PILA_PORTABLE)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     pila_cxx_options(-march=x86-64-v2)
+  else()
+    pila_cxx_options(-march=armv8-a+crypto)  # what Highway takes NEON to be; nothing here encrypts
   endif()
 else()
   pila_cxx_options(-march=native)

@@ -15,10 +15,17 @@ struct BFloat16Pair {
   std::uint32_t bits;
 };
 
-// The first value in the lowest byte; without sign in a, with sign in b.
+// The first value in the lowest byte. Those of b have signs; those of a have none, and where the processor
+// only multiplies bytes with signs, kQuadShift is taken off them.
 struct Int8Quad {
   std::uint32_t bits;
 };
+
+#if defined(__ARM_FEATURE_DOTPROD)
+inline constexpr std::int32_t kQuadShift = 128;
+#else
+inline constexpr std::int32_t kQuadShift = 0;
+#endif
 
 inline BFloat16Pair bfloat16_pair(float first, float second) {
   return {to_bfloat16(first).bits | static_cast<std::uint32_t>(to_bfloat16(second).bits) << 16};
@@ -69,7 +76,7 @@ inline bool multiplies<Int8Quad>(DType type, Precision precision, std::int64_t k
 }
 
 // Rounds rows of `size` numbers to rows of `count` elements, with zeros behind. bfloat16: to nearest, ties to
-// even, and subnormal numbers to zero; for processors that have it. int8: as quantize() does.
+// even, and subnormal numbers to zero; for processors that have it. int8: as quantize() does, less kQuadShift.
 void round_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
                 BFloat16Pair* to, std::int64_t count);
 void round_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by, Int8Quad* to,

@@ -5,6 +5,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "kernels/cpu/bounds.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/cpu/simd_activation.h"
 
@@ -78,18 +79,14 @@ struct Sums {
         PILA_UNROLL for (int v = 0; v < kVectors; ++v) at[r][v] = hn::Add(at[r][v], bias[v]);
       }
     }
-    const bool smooth = out.activation == Activation::silu || out.activation == Activation::sigmoid;
-    if (out.activation == Activation::relu || out.activation == Activation::relu6) {
+    const Bounds bounds(out.activation);
+    if (out.activation != Activation::none && !bounds.smooth) {
+      const auto low = hn::Set(d, bounds.low), high = hn::Set(d, bounds.high);
       PILA_UNROLL for (int r = 0; r < kRows; ++r) {
-        PILA_UNROLL for (int v = 0; v < kVectors; ++v) at[r][v] = relu(d, at[r][v]);
-      }
-      if (out.activation == Activation::relu6) {
-        PILA_UNROLL for (int r = 0; r < kRows; ++r) {
-          PILA_UNROLL for (int v = 0; v < kVectors; ++v) at[r][v] = hn::Min(hn::Set(d, 6.0f), at[r][v]);
-        }
+        PILA_UNROLL for (int v = 0; v < kVectors; ++v) at[r][v] = clamp(low, high, at[r][v]);
       }
     }
-    if (out.residual != nullptr && !smooth) {
+    if (out.residual != nullptr && !bounds.smooth) {
       each(out, [&](FloatVector sum, std::int64_t offset, int v) {
         return hn::Add(sum, load(out.residual + offset, v));
       });
@@ -104,7 +101,7 @@ struct Sums {
       }
       return sum;
     });
-    if (smooth) smooth_epilogue(out);
+    if (bounds.smooth) smooth_epilogue(out);
   }
 
   // Activations with an exponential would bloat every tile: they take a second look at the stored sums.

@@ -24,12 +24,16 @@
 #define PILA_DOT_PRODUCTS 1
 #else
 #define PILA_BFLOAT16 0
+#if defined(__ARM_FEATURE_DOTPROD)
+#define PILA_DOT_PRODUCTS 1
+#else
 #define PILA_DOT_PRODUCTS 0
+#endif
 #endif
 
 // Whether some processor that the program is for does without the latter.
 #undef PILA_NO_DOT_PRODUCTS
-#if PILA_DOT_PRODUCTS && defined(__AVX512VNNI__)
+#if PILA_DOT_PRODUCTS && (defined(__AVX512VNNI__) || defined(__ARM_FEATURE_DOTPROD))
 #define PILA_NO_DOT_PRODUCTS 0
 #else
 #define PILA_NO_DOT_PRODUCTS 1
@@ -61,10 +65,14 @@ HWY_INLINE FloatVector add_pair_products(FloatVector a, FloatVector b, FloatVect
 
 #if PILA_DOT_PRODUCTS
 
-// sum + a * b over the bytes of each word, those of a without sign.
+// sum + a * b over the bytes of each word.
 HWY_INLINE IntVector add_quad_products(IntVector a, IntVector b, IntVector sum) {
+#if HWY_ARCH_ARM_A64
+  return IntVector(vdotq_s32(sum.raw, vreinterpretq_s8_s32(a.raw), vreinterpretq_s8_s32(b.raw)));
+#else
   asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(a.raw), "v"(b.raw));
   return sum;
+#endif
 }
 
 #endif
@@ -90,7 +98,7 @@ HWY_INLINE IntVector short_products(ShortVector a, ShortVector b) {
 
 #endif
 
-// quantize(), a vector at a time.
+// quantize() less kQuadShift, a vector at a time.
 class Quantizer {
  public:
   explicit Quantizer(const Quantization& by)
@@ -106,7 +114,8 @@ class Quantizer {
     const auto steps = hn::Mul(v, hn::Set(d, steps_));
     const auto bounded = hn::Min(hn::Max(steps, hn::Set(d, low_)), hn::Set(d, high_));
     const auto q = hn::Add(hn::NearestInt(bounded), hn::Set(di, zero_));
-    hn::StoreU(hn::DemoteTo(bytes, q), bytes, reinterpret_cast<std::uint8_t*>(to));
+    const auto shifted = hn::Xor(hn::DemoteTo(bytes, q), hn::Set(bytes, std::uint8_t{kQuadShift}));
+    hn::StoreU(shifted, bytes, reinterpret_cast<std::uint8_t*>(to));
   }
 
  private:
