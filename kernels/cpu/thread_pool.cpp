@@ -9,6 +9,9 @@
 #include <thread>
 #include <vector>
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -16,7 +19,7 @@
 namespace pila::kernels::cpu {
 namespace {
 
-constexpr auto kSpin = std::chrono::microseconds(40);
+constexpr auto kSpin = std::chrono::microseconds(200);
 
 void relax() {
 #if defined(__x86_64__)
@@ -38,6 +41,28 @@ bool spin(const Condition& condition) {
     }
   } while (std::chrono::steady_clock::now() < end);
   return false;
+}
+
+// The core that this thread runs on; below zero where that is not known.
+int current_core() {
+#if defined(__linux__)
+  return sched_getcpu();
+#else
+  return -1;
+#endif
+}
+
+// Moves this thread to another core that it may use, if there is one, and leaves to the system where it goes
+// from there.
+void leave_core([[maybe_unused]] int core) {
+#if defined(__linux__)
+  cpu_set_t all;
+  if (sched_getaffinity(0, sizeof all, &all) != 0) return;
+  cpu_set_t others = all;
+  CPU_CLR(static_cast<std::size_t>(core), &others);
+  if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof others, &others) != 0) return;
+  sched_setaffinity(0, sizeof all, &all);
+#endif
 }
 
 }  // namespace
@@ -82,6 +107,7 @@ struct ThreadPool::State {
     context = with;
     count = size;
     next.store(0, std::memory_order_relaxed);
+    callers_core.store(current_core(), std::memory_order_relaxed);
     gate.store((gate.load(std::memory_order_relaxed) + kOpening) | kOpen);
     if (sleepers.load() > 0) {
       const std::lock_guard lock(mutex);
@@ -107,11 +133,18 @@ struct ThreadPool::State {
         sleepers.fetch_sub(1);
       }
       if (stop.load()) return;
+      make_way();
       if (enter(seen)) {
         work(worker);
         leave();
       }
     }
+  }
+
+  // The system likes to wake threads on the core of whoever wakes them; there they would take turns.
+  void make_way() const {
+    const int core = current_core();
+    if (core >= 0 && core == callers_core.load(std::memory_order_relaxed)) leave_core(core);
   }
 
   // Walks in where the gate is open; notes which opening was seen.
@@ -163,6 +196,7 @@ struct ThreadPool::State {
   alignas(64) std::atomic<std::int64_t> next{0};
   alignas(64) std::atomic<std::uint64_t> gate{0};
   std::atomic<int> sleepers{0};
+  std::atomic<int> callers_core{-1};
   std::atomic<bool> stop{false};
 
   std::mutex turns;  // held by the calling thread for its whole call
