@@ -105,6 +105,8 @@ namespace pila::kernels::cpu {
 namespace {
 
 HWY_EXPORT(adam_range);
+HWY_EXPORT(squares_of);
+HWY_EXPORT(blend_weights);
 
 AdamFactors factors_of(const Adam& args, const AdamSegment& segment) {
   const auto t = static_cast<double>(*args.step);
