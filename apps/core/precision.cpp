@@ -15,7 +15,8 @@ void add_precision_option(CLI::App& app, std::optional<Precision>& precision) {
   }
   app.add_option_function<std::string>(
          "--precision", [&precision, names](const std::string& name) { precision = names.at(name); },
-         "what the factors of the network's products are rounded to: bfloat16 is for processors that multiply "
+         "what the factors of the network's products are rounded to: bfloat16 is for processors that "
+         "multiply "
          "it, int8 for models of pila-export --precision int8, and their default")
       ->check(CLI::IsMember(names))
       ->type_name("float32|bfloat16|int8");

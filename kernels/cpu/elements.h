@@ -76,7 +76,8 @@ inline bool multiplies<Int8Quad>(DType type, Precision precision, std::int64_t k
 }
 
 // Rounds rows of `size` numbers to rows of `count` elements, with zeros behind. bfloat16: to nearest, ties to
-// even, and subnormal numbers to zero; for processors that have it. int8: as quantize() does, less kQuadShift.
+// even, and subnormal numbers to zero; for processors that have it. int8: as quantize() does, less
+// kQuadShift.
 void round_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
                 BFloat16Pair* to, std::int64_t count);
 void round_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by, Int8Quad* to,

@@ -64,7 +64,8 @@ class ColumnElements {
   float offset(std::int64_t c) const {
     std::int64_t sum = 0;
     for (std::int64_t row = 0; row < weights_.rows; ++row) sum += rounded(row, c);
-    const double zeros = static_cast<double>(scale(c)) * static_cast<double>(sum) * (weights_.a.zero - kQuadShift);
+    const double zeros =
+        static_cast<double>(scale(c)) * static_cast<double>(sum) * (weights_.a.zero - kQuadShift);
     return static_cast<float>(bias(c) - zeros);
   }
 
