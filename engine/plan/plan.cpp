@@ -71,8 +71,8 @@ bool weights_are_constant(const Graph& graph, const Node& node) {
   return !node.inputs.empty() && !graph.is_constant(node.inputs[0]);
 }
 
-// Loading a model and building its plan frees twice what running it takes, and the C library keeps that for
-// itself.
+// Loading a model and building its plan frees memory, up to more than running it takes, and the C library
+// keeps that for itself.
 void return_freed_memory() {
 #if defined(__GLIBC__)
   malloc_trim(0);
