@@ -1,12 +1,16 @@
 // The one way kernels are started: a plain function call, which a host compiler can read too.
 #pragma once
 
-#include <cuda_runtime.h>
-
 #include <cstddef>
 
-#include "kernels/cuda/stream.h"
+#include "kernels/cuda/device/cuda.cuh"
 #include "kernels/kernel_table.h"
+
+#if defined(__CUDACC__)
+#include "kernels/cuda/stream.h"
+#else
+#include <simt/launch.h>
+#endif
 
 namespace pila::kernels::cuda {
 
@@ -26,10 +30,24 @@ struct Identity {
 template <class... Parameters>
 Status launch(void (*kernel)(Parameters...), const Grid& grid, const Launch& on,
               typename Identity<Parameters>::type... arguments) {
-  void* pointers[] = {const_cast<void*>(static_cast<const void*>(&arguments))...};
-  const cudaError_t error = cudaLaunchKernel(reinterpret_cast<const void*>(kernel), grid.blocks, grid.threads,
-                                             pointers, grid.shared_bytes, handle_of(*on.stream));
+#if defined(__CUDACC__)
+  constexpr std::size_t kWithoutAsking = 48 << 10;
+  const auto* function = reinterpret_cast<const void*>(kernel);
+  cudaError_t error = cudaSuccess;
+  if (grid.shared_bytes > kWithoutAsking) {
+    error = cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                 static_cast<int>(grid.shared_bytes));
+  }
+  if (error == cudaSuccess) {
+    void* pointers[] = {const_cast<void*>(static_cast<const void*>(&arguments))...};
+    error = cudaLaunchKernel(function, grid.blocks, grid.threads, pointers, grid.shared_bytes,
+                             handle_of(*on.stream));
+  }
   return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
+#else
+  return simt::launch({grid.blocks, grid.threads, grid.shared_bytes}, *on.stream,
+                      [=] { kernel(arguments...); });
+#endif
 }
 
 }  // namespace pila::kernels::cuda

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/device/cuda.cuh"
+
 namespace pila::kernels::cuda {
 
 struct alignas(16) Pack {
@@ -15,12 +17,22 @@ inline bool is_pack_aligned(const void* address) {
   return reinterpret_cast<std::uintptr_t>(address) % alignof(Pack) == 0;
 }
 
+// An address that is about to be accessed in one piece of sizeof(T) bytes, in global or shared memory. The
+// emulation ends the kernel where that cannot be done.
+template <class T>
+__device__ inline T* accessible(T* address) {
+#if !defined(__CUDACC__)
+  simt::check_access(address, sizeof(T));
+#endif
+  return address;
+}
+
 __device__ inline Pack load_pack(const float* from, std::int64_t pack) {
-  return reinterpret_cast<const Pack*>(from)[pack];
+  return *accessible(reinterpret_cast<const Pack*>(from) + pack);
 }
 
 __device__ inline void store_pack(float* to, std::int64_t pack, const Pack& value) {
-  reinterpret_cast<Pack*>(to)[pack] = value;
+  *accessible(reinterpret_cast<Pack*>(to) + pack) = value;
 }
 
 }  // namespace pila::kernels::cuda

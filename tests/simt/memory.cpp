@@ -1,0 +1,90 @@
+#include "tests/simt/memory.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <new>
+#include <stdexcept>
+
+#include "tests/support/guarded_buffer.h"
+
+namespace pila::simt {
+namespace {
+
+using Buffer = test::GuardedBuffer<std::byte>;
+
+std::mutex mutex;
+std::map<const std::byte*, Buffer>& allocations() {
+  static std::map<const std::byte*, Buffer> instance;
+  return instance;
+}
+
+void check_guards(const Buffer& buffer) {
+  if (const auto intact = buffer.check(); !intact) {
+    throw std::runtime_error(std::string("[simt] a kernel ") + intact.message() + ", of " +
+                             std::to_string(buffer.size()) + " bytes");
+  }
+}
+
+void check_all_guards() {
+  const std::lock_guard lock(mutex);
+  for (const auto& allocation : allocations()) check_guards(allocation.second);
+}
+
+class SimtDevice final : public kernels::DeviceApi {
+ public:
+  explicit SimtDevice(const Schedule& schedule) : schedule_(schedule) {}
+
+  void* allocate(std::size_t bytes) override try {
+    Buffer buffer(bytes);
+    std::byte* data = buffer.data();
+    const std::lock_guard lock(mutex);
+    allocations().emplace(data, std::move(buffer));
+    return data;
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+
+  void release(void* memory) override {
+    const std::lock_guard lock(mutex);
+    const auto found = allocations().find(static_cast<const std::byte*>(memory));
+    if (found == allocations().end()) return;
+    const Buffer buffer = std::move(found->second);
+    allocations().erase(found);
+    check_guards(buffer);
+  }
+
+  void upload(void* device, const void* host, std::size_t bytes, kernels::Stream&) override {
+    if (bytes != 0) std::memcpy(device, host, bytes);
+  }
+  void download(void* host, const void* device, std::size_t bytes, kernels::Stream&) override {
+    check_all_guards();
+    if (bytes != 0) std::memcpy(host, device, bytes);
+  }
+  void copy(void* to, const void* from, std::size_t bytes, kernels::Stream&) override {
+    if (bytes != 0) std::memcpy(to, from, bytes);
+  }
+  std::unique_ptr<kernels::Stream> create_stream(int) override { return std::make_unique<Stream>(schedule_); }
+  void synchronize(kernels::Stream&) override { check_all_guards(); }
+
+ private:
+  Schedule schedule_;
+};
+
+}  // namespace
+
+std::unique_ptr<kernels::DeviceApi> create_device_api(const Schedule& schedule) {
+  return std::make_unique<SimtDevice>(schedule);
+}
+
+bool is_device_memory(const void* address, std::size_t bytes) {
+  const auto* begin = static_cast<const std::byte*>(address);
+  const std::lock_guard lock(mutex);
+  auto found = allocations().upper_bound(begin);
+  if (found == allocations().begin()) return false;
+  --found;
+  return begin + bytes <= found->first + found->second.size();
+}
+
+}  // namespace pila::simt
