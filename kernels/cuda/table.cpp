@@ -7,7 +7,17 @@ const KernelTable& table() {
   static const KernelTable instance = [] {
     KernelTable table;
     table.device = "cuda";
+    add_cast_kernels(table);
+    add_conv_kernels(table);
+    add_depthwise_kernels(table);
+    add_dropout_kernels(table);
     add_elementwise_kernels(table);
+    add_image_kernels(table);
+    add_image_conv_kernels(table);
+    add_norm_kernels(table);
+    add_pool_kernels(table);
+    add_reduce_kernels(table);
+    add_softmax_kernels(table);
     return table;
   }();
   return instance;

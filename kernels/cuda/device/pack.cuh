@@ -1,4 +1,4 @@
-// Four neighbouring floats, read and written in one access of 16 bytes.
+// Neighbouring numbers, read and written in one access: of 16 bytes where nothing else is said.
 #pragma once
 
 #include <cstdint>
@@ -7,15 +7,14 @@
 
 namespace pila::kernels::cuda {
 
-struct alignas(16) Pack {
-  static constexpr int kLanes = 4;
-  float lane[kLanes];
+template <class T, int kNumbers = 16 / sizeof(T)>
+struct alignas(kNumbers * sizeof(T)) Pack {
+  static constexpr int kLanes = kNumbers;
+  T lane[kLanes];
 };
 
 // Whether an address can be that of a pack.
-inline bool is_pack_aligned(const void* address) {
-  return reinterpret_cast<std::uintptr_t>(address) % alignof(Pack) == 0;
-}
+inline bool is_pack_aligned(const void* address) { return reinterpret_cast<std::uintptr_t>(address) % 16 == 0; }
 
 // An address that is about to be accessed in one piece of sizeof(T) bytes, in global or shared memory. The
 // emulation ends the kernel where that cannot be done.
@@ -27,12 +26,15 @@ __device__ inline T* accessible(T* address) {
   return address;
 }
 
-__device__ inline Pack load_pack(const float* from, std::int64_t pack) {
-  return *accessible(reinterpret_cast<const Pack*>(from) + pack);
+// Pack number `pack` from an address on, which is one of a pack.
+template <class T, int kNumbers = 16 / sizeof(T)>
+__device__ inline Pack<T, kNumbers> load_pack(const T* from, std::int64_t pack) {
+  return *accessible(reinterpret_cast<const Pack<T, kNumbers>*>(from) + pack);
 }
 
-__device__ inline void store_pack(float* to, std::int64_t pack, const Pack& value) {
-  *accessible(reinterpret_cast<Pack*>(to) + pack) = value;
+template <class T, int kNumbers>
+__device__ inline void store_pack(T* to, std::int64_t pack, const Pack<T, kNumbers>& value) {
+  *accessible(reinterpret_cast<Pack<T, kNumbers>*>(to) + pack) = value;
 }
 
 }  // namespace pila::kernels::cuda
