@@ -19,12 +19,13 @@ __global__ void map(std::int64_t packs, std::int64_t count, Function function, f
   const std::int64_t threads = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
   const std::int64_t thread = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   const auto on_packs = [&](const auto&... values) {
-    Pack result;
-    for (int lane = 0; lane < Pack::kLanes; ++lane) result.lane[lane] = function(values.lane[lane]...);
+    Pack<float> result;
+    for (int lane = 0; lane < Pack<float>::kLanes; ++lane) result.lane[lane] = function(values.lane[lane]...);
     return result;
   };
   for (std::int64_t i = thread; i < packs; i += threads) store_pack(y, i, on_packs(load_pack(inputs, i)...));
-  for (std::int64_t i = packs * Pack::kLanes + thread; i < count; i += threads) y[i] = function(inputs[i]...);
+  for (std::int64_t i = packs * Pack<float>::kLanes + thread; i < count; i += threads)
+    y[i] = function(inputs[i]...);
 }
 
 const float* floats(const void* address) { return static_cast<const float*>(address); }
@@ -34,8 +35,8 @@ Status run_map(const Launch& on, std::int64_t count, const Function& function, v
   constexpr std::int64_t block = 256, most_blocks = 1 << 20;
   if (count == 0) return nullptr;
   const bool aligned = is_pack_aligned(y) && (is_pack_aligned(inputs) && ...);
-  const std::int64_t packs = aligned ? count / Pack::kLanes : 0;
-  const std::int64_t work = std::max(packs, count - packs * Pack::kLanes);
+  const std::int64_t packs = aligned ? count / Pack<float>::kLanes : 0;
+  const std::int64_t work = std::max(packs, count - packs * Pack<float>::kLanes);
   const auto blocks = static_cast<unsigned>(std::min((work + block - 1) / block, most_blocks));
   const Grid grid{dim3(blocks), dim3(static_cast<unsigned>(block))};
   return launch(map<Function, Inputs...>, grid, on, packs, count, function, static_cast<float*>(y),

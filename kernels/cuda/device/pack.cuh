@@ -1,4 +1,4 @@
-// Four neighbouring floats, read and written in one access of 16 bytes.
+// Neighbouring numbers, read and written in one access of 16 bytes.
 #pragma once
 
 #include <cstdint>
@@ -7,14 +7,15 @@
 
 namespace pila::kernels::cuda {
 
+template <class T>
 struct alignas(16) Pack {
-  static constexpr int kLanes = 4;
-  float lane[kLanes];
+  static constexpr int kLanes = 16 / sizeof(T);
+  T lane[kLanes];
 };
 
 // Whether an address can be that of a pack.
 inline bool is_pack_aligned(const void* address) {
-  return reinterpret_cast<std::uintptr_t>(address) % alignof(Pack) == 0;
+  return reinterpret_cast<std::uintptr_t>(address) % 16 == 0;
 }
 
 // An address that is about to be accessed in one piece of sizeof(T) bytes, in global or shared memory. The
@@ -27,12 +28,15 @@ __device__ inline T* accessible(T* address) {
   return address;
 }
 
-__device__ inline Pack load_pack(const float* from, std::int64_t pack) {
-  return *accessible(reinterpret_cast<const Pack*>(from) + pack);
+// Pack number `pack` from an address on, which is one of a pack.
+template <class T>
+__device__ inline Pack<T> load_pack(const T* from, std::int64_t pack) {
+  return *accessible(reinterpret_cast<const Pack<T>*>(from) + pack);
 }
 
-__device__ inline void store_pack(float* to, std::int64_t pack, const Pack& value) {
-  *accessible(reinterpret_cast<Pack*>(to) + pack) = value;
+template <class T>
+__device__ inline void store_pack(T* to, std::int64_t pack, const Pack<T>& value) {
+  *accessible(reinterpret_cast<Pack<T>*>(to) + pack) = value;
 }
 
 }  // namespace pila::kernels::cuda
