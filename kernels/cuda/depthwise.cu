@@ -1,6 +1,6 @@
-// Depthwise convolution of NHWC images. It does little with each number, so that memory is its limit: a thread
-// reads 16 bytes of neighbouring channels at a time and walks down the image, so that each of its rows is read
-// once, while the columns that neighbouring threads share come from the cache.
+// Depthwise convolution of NHWC images. It does little with each number, so that memory is its limit: a
+// thread reads 16 bytes of neighbouring channels at a time and walks down the image, so that each of its rows
+// is read once, while the columns that neighbouring threads share come from the cache.
 
 #include <algorithm>
 
@@ -147,7 +147,8 @@ bool supports_3x3(const DepthwiseForward& args) {
                      window.dilation_w == 1 && shape.out_c == shape.in_c;
   if (!suits) return false;
   const auto lanes = static_cast<std::int64_t>(16 / size_of(args.type));
-  return shape.in_c % lanes == 0 && shape.batch * shape.out_h * shape.out_w * shape.in_c / lanes < 1LL << 31 &&
+  return shape.in_c % lanes == 0 &&
+         shape.batch * shape.out_h * shape.out_w * shape.in_c / lanes < 1LL << 31 &&
          is_pack_aligned(args.x) && is_pack_aligned(args.w) && is_pack_aligned(args.y) &&
          is_pack_aligned(args.epilogue.bias) && is_pack_aligned(args.epilogue.residual);
 }

@@ -19,9 +19,7 @@ struct Drop {
     const T* x = static_cast<const T*>(args.x);
     static_cast<T*>(args.y)[i] = narrow<T>(kept ? widen(x[i]) * factor : 0.0f);
   }
-  __device__ bool keeps(std::uint32_t word) const {
-    return static_cast<double>(uniform(word)) >= args.rate;
-  }
+  __device__ bool keeps(std::uint32_t word) const { return static_cast<double>(uniform(word)) >= args.rate; }
   __device__ Philox4 block(std::int64_t i) const {
     return random_block(args.seed, *args.step, args.place, static_cast<std::uint32_t>(i));
   }

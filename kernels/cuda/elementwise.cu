@@ -111,8 +111,8 @@ struct Broadcast {
       b += place * args.b_strides[axis];
     }
     const Combine combine{args.kind};
-    static_cast<T*>(args.y)[i] = narrow<T>(
-        combine(widen(static_cast<const T*>(args.a)[a]), widen(static_cast<const T*>(args.b)[b])));
+    static_cast<T*>(args.y)[i] =
+        narrow<T>(combine(widen(static_cast<const T*>(args.a)[a]), widen(static_cast<const T*>(args.b)[b])));
   }
 };
 

@@ -88,11 +88,10 @@ Status run_resize(const ResizeBilinear& args, const Launch& on) {
 }  // namespace
 
 void add_image_kernels(KernelTable& table) {
-  table.image_to_float.add({"image_to_float",
-                            [](const ImageToFloat& args) {
-                              return is_number(args.type) && args.channels <= kMaxImageChannels;
-                            },
-                            nullptr, run_to_float});
+  table.image_to_float.add(
+      {"image_to_float",
+       [](const ImageToFloat& args) { return is_number(args.type) && args.channels <= kMaxImageChannels; },
+       nullptr, run_to_float});
   table.resize_bilinear.add({"resize_bilinear", can_resize, nullptr, run_resize});
 }
 

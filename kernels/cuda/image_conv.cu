@@ -1,5 +1,5 @@
-// The first convolution, straight from pixels: a thread makes a pack of channels of one pixel. The weights lie
-// in shared memory as float32; a window's pixels are read as bytes, which its threads share.
+// The first convolution, straight from pixels: a thread makes a pack of channels of one pixel. The weights
+// lie in shared memory as float32; a window's pixels are read as bytes, which its threads share.
 
 #include "kernels/args/image.h"
 
@@ -24,14 +24,16 @@ __global__ void __launch_bounds__(kThreads) image_conv(ImageConvForward args, Fi
   const Window& window = shape.window;
   const auto channels = static_cast<int>(shape.in_c), out = static_cast<int>(shape.out_c);
   auto* weights = shared_memory<float>();
-  for (int i = static_cast<int>(threadIdx.x); i < window.kernel_h * window.kernel_w * channels * out; i += kThreads) {
+  for (int i = static_cast<int>(threadIdx.x); i < window.kernel_h * window.kernel_w * channels * out;
+       i += kThreads) {
     weights[i] = widen(static_cast<const T*>(args.w)[i]);
   }
   __syncthreads();
 
   const std::int64_t pieces = shape.batch * shape.out_h * shape.out_w * (out / kLanes);
   const std::int64_t threads = static_cast<std::int64_t>(gridDim.x) * kThreads;
-  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < pieces; i += threads) {
+  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < pieces;
+       i += threads) {
     const int first = static_cast<int>(i % (out / kLanes)) * kLanes;
     const std::int64_t pixel = i / (out / kLanes);
     const std::int64_t ow = pixel % shape.out_w, oh = pixel / shape.out_w % shape.out_h;

@@ -15,7 +15,8 @@ struct Place {
   std::int64_t image, h, w, unit;
 };
 
-__device__ inline Place place_of(std::int64_t i, std::int64_t height, std::int64_t width, std::int64_t units) {
+__device__ inline Place place_of(std::int64_t i, std::int64_t height, std::int64_t width,
+                                 std::int64_t units) {
   const std::int64_t pixel = i / units, row = pixel / width;
   return {row / height, row % height, pixel % width, i % units};
 }

@@ -55,7 +55,8 @@ __global__ void __launch_bounds__(kWarps * 32) cross_entropy(CrossEntropyForward
   if (lane() != 0) return;
   const auto smoothing = static_cast<float>(args.smoothing);
   const std::int32_t label = args.labels[row];
-  const float target = (1 - smoothing) * (x[label] - all.largest) + smoothing * sum / static_cast<float>(args.classes);
+  const float target =
+      (1 - smoothing) * (x[label] - all.largest) + smoothing * sum / static_cast<float>(args.classes);
   const float weight =
       args.class_weights == nullptr ? 1.0f : static_cast<const float*>(args.class_weights)[label];
   static_cast<float*>(args.losses)[row] = weight * (logf(all.sum) - target);
@@ -80,9 +81,9 @@ Status run_cross_entropy(const CrossEntropyForward& args, const Launch& on) {
 
 void add_softmax_kernels(KernelTable& table) {
   table.softmax_forward.add({"softmax", is_of_numbers<SoftmaxForward>, nullptr, run_softmax});
-  table.cross_entropy_forward.add(
-      {"cross_entropy", [](const CrossEntropyForward& args) { return args.type == DType::f32; }, nullptr,
-       run_cross_entropy});
+  table.cross_entropy_forward.add({"cross_entropy",
+                                   [](const CrossEntropyForward& args) { return args.type == DType::f32; },
+                                   nullptr, run_cross_entropy});
 }
 
 }  // namespace pila::kernels::cuda

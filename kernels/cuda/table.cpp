@@ -12,8 +12,9 @@ const KernelTable& table() {
     add_depthwise_kernels(table);
     add_dropout_kernels(table);
     add_elementwise_kernels(table);
-    add_image_kernels(table);
     add_image_conv_kernels(table);
+    add_image_kernels(table);
+    add_matmul_kernels(table);
     add_norm_kernels(table);
     add_pool_kernels(table);
     add_reduce_kernels(table);

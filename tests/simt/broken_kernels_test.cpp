@@ -17,7 +17,6 @@ namespace {
 
 using kernels::cuda::Grid;
 using kernels::cuda::launch;
-using kernels::cuda::load_pack;
 using kernels::cuda::Pack;
 using kernels::cuda::shared_memory;
 using kernels::cuda::store_pack;
@@ -199,7 +198,7 @@ TEST(BrokenKernels, PartialWarpsAreFaults) {
 
 template <int kOffset>
 __global__ void copy_packs(float* y) {
-  Pack pack = {{1, 2, 3, 4}};
+  const Pack<float> pack = {{1, 2, 3, 4}};
   store_pack(y + kOffset, static_cast<std::int64_t>(place()), pack);
 }
 

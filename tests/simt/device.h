@@ -28,6 +28,7 @@
 #include <functional>
 
 #include "tests/simt/multiprocessor.h"
+#include "tests/simt/tensor_core.h"
 
 #define __global__
 #define __device__

@@ -8,9 +8,7 @@
 namespace pila::kernels::cuda {
 
 // Whether CUDA's kernels compute with numbers stored so.
-inline bool is_number(DType type) {
-  return type == DType::f32 || type == DType::f16 || type == DType::bf16;
-}
+inline bool is_number(DType type) { return type == DType::f32 || type == DType::f16 || type == DType::bf16; }
 
 template <class Args>
 bool is_of_numbers(const Args& args) {

@@ -1,0 +1,127 @@
+// A block's share of a product by tensor cores: copies of the next tiles under way while one is multiplied.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cuda/device/tensor_tile.cuh"
+
+namespace pila::kernels::cuda {
+
+// A block of kWarpsM x kWarpsN warps makes kM x kN sums. With kWarpsK > 1 there are that many such groups of
+// warps, which share each tile's depth; their sums are added at the end, in order. kStages tiles are in
+// shared memory at a time.
+template <int kM_, int kN_, int kWarpsM_, int kWarpsN_, int kWarpsK_, int kStages_>
+struct TensorShape {
+  static constexpr int kM = kM_, kN = kN_, kWarpsM = kWarpsM_, kWarpsN = kWarpsN_, kWarpsK = kWarpsK_;
+  static constexpr int kStages = kStages_, kThreads = kWarpsM * kWarpsN * kWarpsK * kWarpSize;
+  static constexpr int kWarpM = kM / kWarpsM, kWarpN = kN / kWarpsN;  // one warp's sums
+  static constexpr int kStepDepth = 32, kDepth = kStepDepth * kWarpsK;
+  using A = TileLayout<kM, kDepth>;
+  using B = TileLayout<kDepth, kN>;
+  static constexpr int kStageSize = A::kSize + B::kSize;  // numbers
+
+  // Sums of 16 rows of each warp, padded so that lanes write to different banks.
+  static constexpr int kSumStride = kWarpN + 8, kSumSize = 16 * kSumStride;
+  static constexpr int kSharedBytes = kStages * kStageSize * 2 > kThreads / kWarpSize* kSumSize * 4
+                                          ? kStages* kStageSize * 2
+                                          : kThreads / kWarpSize* kSumSize * 4;
+};
+
+template <class T, class Shape>
+class TensorProduct {
+ public:
+  using WarpSums = Sums[Shape::kWarpM / 16][Shape::kWarpN / 8];
+
+  // The block's sums of a * b from (row, column) on. All threads call; shared memory is free again after.
+  __device__ void multiply(const RowMajor<T>& a, const RowMajor<T>& b, std::int64_t row,
+                           std::int64_t column) {
+    T* const memory = shared_memory<T>();
+    const auto steps = static_cast<int>((a.columns + Shape::kDepth - 1) / Shape::kDepth);
+    const auto copy_step = [&](int step) {
+      if (step < steps) {
+        T* stage = memory + step % Shape::kStages * Shape::kStageSize;
+        const std::int64_t depth = static_cast<std::int64_t>(step) * Shape::kDepth;
+        copy_tile<typename Shape::A, Shape::kThreads>(stage, a, row, depth);
+        copy_tile<typename Shape::B, Shape::kThreads>(stage + Shape::A::kSize, b, depth, column);
+      }
+      commit_copies();
+    };
+    for (int step = 0; step < Shape::kStages - 1; ++step) copy_step(step);
+    for (int step = 0; step < steps; ++step) {
+      wait_for_copies<Shape::kStages - 2>();
+      __syncthreads();  // the step's tiles are there for all, and the step before is done with its own
+      copy_step(step + Shape::kStages - 1);
+      const T* stage = memory + step % Shape::kStages * Shape::kStageSize;
+#pragma unroll
+      for (int depth = 0; depth < Shape::kStepDepth; depth += 16) {
+        const int at = warp_k() * Shape::kStepDepth + depth;
+        multiply_tiles<typename Shape::A, typename Shape::B>(sums, stage, warp_row(), at,
+                                                             stage + Shape::A::kSize, at, warp_column());
+      }
+    }
+    wait_for_copies<0>();
+    __syncthreads();
+  }
+
+  // Calls store(row in the block, column in the block, 8 neighbouring sums) for all sums of the block. All
+  // threads call.
+  template <class Store>
+  __device__ void for_sums(const Store& store) {
+    constexpr int kChunks = Shape::kWarpN / 8, kRows = 16 / Shape::kWarpsK;
+    float* const memory = shared_memory<float>();
+    float* const own = memory + warp() * Shape::kSumSize;
+    const float* const first = memory + warp() / Shape::kWarpsK * Shape::kWarpsK * Shape::kSumSize;
+    const int group = lane() / 4, pair = lane() % 4 * 2;
+#pragma unroll
+    for (int i = 0; i < Shape::kWarpM / 16; ++i) {
+#pragma unroll
+      for (int j = 0; j < kChunks; ++j) {
+        float* at = own + group * Shape::kSumStride + j * 8 + pair;
+        at[0] = sums[i][j].value[0];
+        at[1] = sums[i][j].value[1];
+        at += 8 * Shape::kSumStride;
+        at[0] = sums[i][j].value[2];
+        at[1] = sums[i][j].value[3];
+      }
+      wait_for_partners();
+      for (int task = lane(); task < kRows * kChunks; task += kWarpSize) {
+        const int r = warp_k() * kRows + task / kChunks, chunk = task % kChunks;
+        const float* from = first + r * Shape::kSumStride + chunk * 8;
+        float total[8] = {};
+#pragma unroll
+        for (int k = 0; k < Shape::kWarpsK; ++k, from += Shape::kSumSize) {
+          const Pack<float> low = load_pack(from, 0), high = load_pack(from, 1);
+#pragma unroll
+          for (int c = 0; c < 4; ++c) {
+            total[c] += low.lane[c];
+            total[4 + c] += high.lane[c];
+          }
+        }
+        store(warp_row() + i * 16 + r, warp_column() + chunk * 8, total);
+      }
+      wait_for_partners();
+    }
+  }
+
+  // The warp's, in fragments.
+  WarpSums sums = {};
+
+  __device__ static int lane() { return static_cast<int>(threadIdx.x) % kWarpSize; }
+  __device__ static int warp_row() { return warp() / Shape::kWarpsK / Shape::kWarpsN * Shape::kWarpM; }
+  __device__ static int warp_column() { return warp() / Shape::kWarpsK % Shape::kWarpsN * Shape::kWarpN; }
+
+ private:
+  __device__ static int warp() { return static_cast<int>(threadIdx.x) / kWarpSize; }
+  __device__ static int warp_k() { return warp() % Shape::kWarpsK; }
+
+  // The warps that share their sums.
+  __device__ static void wait_for_partners() {
+    if constexpr (Shape::kWarpsK > 1) {
+      __syncthreads();
+    } else {
+      __syncwarp();
+    }
+  }
+};
+
+}  // namespace pila::kernels::cuda

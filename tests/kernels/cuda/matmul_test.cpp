@@ -1,0 +1,197 @@
+#include "kernels/args/matmul.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/kernels/cuda/run_on_device.h"
+#include "tests/support/random_data.h"
+
+namespace pila::test {
+namespace {
+
+using namespace kernels;
+
+struct Case {
+  std::int64_t m, n, k;
+  DType type = DType::f32;
+  bool transpose_a = false, transpose_b = false;
+  bool bias = false, residual = false;
+  Activation activation = Activation::none;
+
+  std::string name() const {
+    return "type " + std::to_string(static_cast<int>(type)) + ": " + std::to_string(m) + " x " +
+           std::to_string(n) + " x " + std::to_string(k) + (transpose_a ? " at" : "") +
+           (transpose_b ? " bt" : "") + (bias ? " bias" : "") + (residual ? " residual" : "") +
+           " activation " + std::to_string(static_cast<int>(activation));
+  }
+};
+
+std::vector<float> random_matrix(std::int64_t rows, std::int64_t columns, std::uint64_t seed) {
+  return uniform_data<float>(static_cast<std::size_t>(rows * columns), seed);
+}
+
+// A float32 sum of k products of random signs is off by about sqrt(k) roundings of its own size, twice that
+// where a GPU's tensor cores cut off instead of rounding; what is stored is rounded once more.
+double tolerance(const Case& which) {
+  return 8e-7 * (2 + std::sqrt(static_cast<double>(which.k))) +
+         (which.type == DType::f32 ? 0 : half_unit(which.type));
+}
+
+void expect_agreement(const Case& which, const char* kernel) {
+  SCOPED_TRACE(which.name());
+  const TypedInput a(which.type, random_matrix(which.m, which.k, 1));
+  const TypedInput b(which.type, random_matrix(which.k, which.n, 2));
+  const TypedInput residual(which.type, random_matrix(which.residual ? which.m : 0, which.n, 4));
+  const std::vector<float> bias = random_matrix(1, which.n, 3);
+  const DeviceBuffer<float> bias_there(bias);
+
+  Matmul args;
+  args.m = which.m;
+  args.n = which.n;
+  args.k = which.k;
+  args.transpose_a = which.transpose_a;
+  args.transpose_b = which.transpose_b;
+  args.epilogue.activation = which.activation;
+  args.a = a.host.data();
+  args.b = b.host.data();
+  if (which.bias) args.epilogue.bias = bias.data();
+  if (which.residual) args.epilogue.residual = residual.host.data();
+  const auto count = static_cast<std::size_t>(which.m * which.n);
+  const auto expected = run_reference<float>(args, &Matmul::c, count);
+
+  args.type = which.type;
+  args.a = a.device.data();
+  args.b = b.device.data();
+  if (which.bias) args.epilogue.bias = bias_there.data();
+  if (which.residual) args.epilogue.residual = residual.device.data();
+  EXPECT_TRUE(close_by_norm(run_typed(args, kernel, &Matmul::c, count), expected, tolerance(which)));
+}
+
+constexpr DType k16Bits[] = {DType::f16, DType::bf16};
+constexpr bool kBoth[] = {false, true};
+
+// Products of few rows: blocks make 16 x 32 sums, in steps of 256 of the depth.
+TEST(CudaMatmul, MultipliesFewRowsByTensorCores) {
+  PILA_NEEDS_DEVICE();
+  for (const DType type : k16Bits) {
+    for (const std::int64_t m : {1, 15, 16, 17, 49}) {
+      for (const std::int64_t n : {8, 24, 32, 40}) {
+        for (const std::int64_t k : {8, 16, 40}) expect_agreement({m, n, k, type}, "matmul_tensor_cores");
+      }
+    }
+    for (const std::int64_t k : {248, 256, 264, 1280}) {
+      expect_agreement({3, 72, k, type, false, false, true}, "matmul_tensor_cores");
+    }
+  }
+}
+
+// Enough rows for the larger tiles; the depth is taken in steps of 32.
+TEST(CudaMatmul, MultipliesManyRowsByTensorCores) {
+  PILA_NEEDS_DEVICE();
+  constexpr auto kName = "matmul_tensor_cores";
+  for (const DType type : k16Bits) {
+    expect_agreement({128 * 96, 32, 32, type, false, false, true, true}, kName);
+    expect_agreement({128 * 96 + 1, 24, 72, type}, kName);
+    expect_agreement({128 * 96, 64, 32, type}, kName);
+    expect_agreement({128 * 95 + 3, 40, 104, type, false, false, true, true, Activation::relu6}, kName);
+    expect_agreement({128 * 48 + 5, 136, 24, type, false, false, true, false, Activation::silu}, kName);
+    expect_agreement({128 * 96, 128, 32, type}, kName);
+    expect_agreement({128 * 47 + 9, 256, 8, type, false, false, false, true}, kName);
+    expect_agreement({64 * 32 + 7, 184, 136, type, false, false, true, true}, kName);
+  }
+}
+
+TEST(CudaMatmul, AppliesEveryEpilogue) {
+  PILA_NEEDS_DEVICE();
+  for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
+    for (const auto activation :
+         {Activation::none, Activation::relu, Activation::relu6, Activation::silu, Activation::sigmoid}) {
+      for (const bool bias : kBoth) {
+        for (const bool residual : kBoth) {
+          const Case which{19, 40, 24, type, false, false, bias, residual, activation};
+          expect_agreement(which, type == DType::f32 ? "matmul_f32" : "matmul_tensor_cores");
+        }
+      }
+    }
+  }
+}
+
+// Tiles of plain float32 are 64 x 64, and 16 deep.
+TEST(CudaMatmul, MultipliesAnythingInPlainFloat32) {
+  PILA_NEEDS_DEVICE();
+  for (const bool transpose_a : kBoth) {
+    for (const bool transpose_b : kBoth) {
+      for (const std::int64_t m : {1, 63, 64, 65}) {
+        for (const std::int64_t n : {1, 31, 64, 67}) {
+          for (const std::int64_t k : {1, 15, 16, 17, 33}) {
+            expect_agreement({m, n, k, DType::f32, transpose_a, transpose_b, true}, "matmul_f32");
+          }
+        }
+      }
+      expect_agreement({13, 17, 19, DType::f16, transpose_a, transpose_b, true, true}, "matmul_f16");
+      expect_agreement({13, 17, 19, DType::bf16, transpose_a, transpose_b, true, true}, "matmul_bf16");
+    }
+  }
+  for (const DType type : k16Bits) {
+    const char* name = type == DType::f16 ? "matmul_f16" : "matmul_bf16";
+    expect_agreement({70, 9, 16, type}, name);
+    expect_agreement({5, 16, 7, type}, name);
+    expect_agreement({8, 16, 24, type, true}, name);
+    expect_agreement({8, 16, 24, type, false, true}, name);
+  }
+}
+
+// The depth is cut into parts of at least 256, whose sums are added in order.
+TEST(CudaMatmul, CutsLongSums) {
+  PILA_NEEDS_DEVICE();
+  for (const std::int64_t k : {511, 512, 513, 2000}) {
+    expect_agreement({3, 70, k, DType::f32, false, false, true, true, Activation::relu6}, "matmul_f32");
+    expect_agreement({27, 24, k, DType::f32, true}, "matmul_f32");
+    expect_agreement({9, 11, k, DType::bf16, true, true, true, true}, "matmul_bf16");
+  }
+}
+
+TEST(CudaMatmul, TakesEmptyOperands) {
+  PILA_NEEDS_DEVICE();
+  expect_agreement({0, 8, 8}, "matmul_f32");
+  expect_agreement({5, 0, 8}, "matmul_f32");
+  expect_agreement({5, 40, 0, DType::f32, false, false, true, false, Activation::relu6}, "matmul_f32");
+  expect_agreement({0, 8, 8, DType::f16}, "matmul_tensor_cores");
+  expect_agreement({5, 8, 0, DType::f16, false, false, true}, "matmul_f16");
+}
+
+TEST(CudaMatmul, PassesOnNaN) {
+  PILA_NEEDS_DEVICE();
+  for (const DType type : {DType::f32, DType::f16}) {
+    for (const auto activation : {Activation::relu, Activation::relu6, Activation::silu}) {
+      std::vector<float> a(3 * 16, 1);
+      a[16 + 5] = std::nanf("");
+      const TypedInput left(type, a), right(type, std::vector<float>(16 * 8, 0.5f));
+      Matmul args;
+      args.type = type;
+      args.m = 3;
+      args.n = 8;
+      args.k = 16;
+      args.a = left.device.data();
+      args.b = right.device.data();
+      args.epilogue.activation = activation;
+      const auto c =
+          run_typed(args, type == DType::f32 ? "matmul_f32" : "matmul_tensor_cores", &Matmul::c, 24);
+      for (std::size_t i = 0; i < c.size(); ++i) EXPECT_EQ(std::isnan(c[i]), i / 8 == 1) << i;
+    }
+  }
+}
+
+TEST(CudaMatmul, LeavesRoundedProductsToOthers) {
+  PILA_NEEDS_DEVICE();
+  Matmul args;
+  args.rounding.to = Precision::bf16;
+  EXPECT_EQ(device_under_test().table->matmul.select(args), nullptr);
+}
+
+}  // namespace
+}  // namespace pila::test

@@ -1,0 +1,89 @@
+#include "tests/simt/tensor_core.h"
+
+#include <cstring>
+
+#include "tests/simt/multiprocessor.h"
+
+namespace pila::simt {
+namespace {
+
+constexpr unsigned kRows = 16, kColumns = 8, kDepth = 16;
+
+std::uint16_t low(unsigned pair) { return static_cast<std::uint16_t>(pair & 0xFFFFu); }
+std::uint16_t high(unsigned pair) { return static_cast<std::uint16_t>(pair >> 16); }
+
+struct Product {
+  float* sums;
+  const unsigned* a;
+  const unsigned* b;
+};
+
+void multiply_add_warp(Deposits lanes, float (*number)(std::uint16_t bits)) {
+  float a[kRows][kDepth], b[kDepth][kColumns], sums[kRows][kColumns];
+  const auto for_lanes = [&](const auto& act) {
+    for (unsigned lane = 0; lane < kWarp; ++lane) {
+      act(*static_cast<const Product*>(lanes[lane]), lane / 4, lane % 4 * 2);
+    }
+  };
+  for_lanes([&](const Product& mine, unsigned group, unsigned pair) {
+    for (unsigned part = 0; part < 4; ++part) {
+      float* at = &a[group + part % 2 * 8][pair + part / 2 * 8];
+      at[0] = number(low(mine.a[part]));
+      at[1] = number(high(mine.a[part]));
+    }
+    for (unsigned part = 0; part < 2; ++part) {
+      b[pair + part * 8][group] = number(low(mine.b[part]));
+      b[pair + part * 8 + 1][group] = number(high(mine.b[part]));
+    }
+    for (unsigned i = 0; i < 4; ++i) sums[group + i / 2 * 8][pair + i % 2] = mine.sums[i];
+  });
+  for (unsigned row = 0; row < kRows; ++row) {
+    for (unsigned p = 0; p < kDepth; ++p) {
+      for (unsigned column = 0; column < kColumns; ++column) sums[row][column] += a[row][p] * b[p][column];
+    }
+  }
+  for_lanes([&](const Product& mine, unsigned group, unsigned pair) {
+    for (unsigned i = 0; i < 4; ++i) mine.sums[i] = sums[group + i / 2 * 8][pair + i % 2];
+  });
+}
+
+struct Load {
+  unsigned* part;
+  const void* row;
+};
+
+void load_matrices_warp(Deposits lanes, bool transposed) {
+  for (unsigned matrix = 0; matrix < 4; ++matrix) {
+    std::uint16_t numbers[8][8];
+    for (unsigned row = 0; row < 8; ++row) {
+      std::memcpy(numbers[row], static_cast<const Load*>(lanes[matrix * 8 + row])->row, sizeof numbers[row]);
+    }
+    for (unsigned lane = 0; lane < kWarp; ++lane) {
+      const unsigned group = lane / 4, pair = lane % 4 * 2;
+      const unsigned first = transposed ? numbers[pair][group] : numbers[group][pair];
+      const unsigned second = transposed ? numbers[pair + 1][group] : numbers[group][pair + 1];
+      static_cast<const Load*>(lanes[lane])->part[matrix] = first | second << 16;
+    }
+  }
+}
+
+}  // namespace
+
+void multiply_add(float* sums, const unsigned* a, const unsigned* b, float (*number)(std::uint16_t bits)) {
+  Product mine{sums, a, b};
+  if (const Deposits lanes = meet(kWholeWarp, "mma.sync", &mine)) {
+    multiply_add_warp(lanes, number);
+    depart(kWholeWarp);
+  }
+}
+
+void load_matrices(unsigned (&part)[4], const void* row, bool transposed) {
+  check_shared_access(row, 16);
+  Load mine{part, row};
+  if (const Deposits lanes = meet(kWholeWarp, "ldmatrix", &mine)) {
+    load_matrices_warp(lanes, transposed);
+    depart(kWholeWarp);
+  }
+}
+
+}  // namespace pila::simt

@@ -1,0 +1,16 @@
+// What a warp's tensor core does, number by number. Fragments lie in lanes as the PTX ISA says for
+// mma.m16n8k16 and ldmatrix.m8n8.
+#pragma once
+
+#include <cstdint>
+
+namespace pila::simt {
+
+// sums (4 numbers) += a (4 pairs) * b (2 pairs), in float32, each sum in the order of its terms; number()
+// turns the factors' bits into float32. Hardware keeps no such order and may round otherwise.
+void multiply_add(float* sums, const unsigned* a, const unsigned* b, float (*number)(std::uint16_t bits));
+
+// Each lane's parts of four matrices of 8 x 8 numbers of 16 bits, whose rows the lanes' addresses are.
+void load_matrices(unsigned (&part)[4], const void* row, bool transposed);
+
+}  // namespace pila::simt
