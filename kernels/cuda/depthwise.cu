@@ -49,36 +49,33 @@ class Column3x3 {
     float w[3][3][kLanes];
     for (int k = 0; k < 9; ++k) widen_pack(load_pack(w_, k * packs_ + pack), w[k / 3][k % 3]);
 
-    Row row;
-    float sums[3][kLanes] = {};  // of this row of y and, where windows overlap, of the next ones
-    const int first = begin * kStride - pad_top_;
-    read(image, first, column, pack, row);
-    add(row, w[0], sums[0]);
-    if (kStride == 1) {
-      read(image, first + 1, column, pack, row);
-      add(row, w[1], sums[0]);
-      add(row, w[0], sums[1]);
-    }
-    for (int h = begin; h < end; ++h) {
-      const int top = h * kStride - pad_top_;
-      if (kStride == 2) {
-        read(image, top + 1, column, pack, row);
-        add(row, w[1], sums[0]);
+    // Every row of x is read once, one ahead of its use, and goes into the sums of all rows of y that it has
+    // a part in; those above the strip, of which only the last rows pass by, are dropped.
+    const int first = begin * kStride - pad_top_, rows = (end - begin - 1) * kStride + 3;
+    float sums[3][kLanes] = {};  // of this row of y and, at stride 1, of the next two
+    Packs next = fetch(image, first, column, pack);
+    for (int i = 0; i < rows; ++i) {
+      float x[3][kLanes];
+      for (int k = 0; k < 3; ++k) widen_pack(next.numbers[k], x[k]);
+      if (i + 1 < rows) next = fetch(image, first + i + 1, column, pack);
+      if (kStride == 2 && i % 2 == 1) {
+        add(x, w[1], sums[0]);
+        continue;
       }
-      read(image, top + 2, column, pack, row);
-      add(row, w[2], sums[0]);
-      finish_.store_sums((static_cast<std::int64_t>(image) * out_h_ + h) * out_w_ + column, pack * kLanes,
-                         sums[0]);
+      add(x, w[2], sums[0]);
+      if (i >= 2) {
+        const std::int64_t row = static_cast<std::int64_t>(image) * out_h_ + begin + (i - 2) / kStride;
+        finish_.store_sums(row * out_w_ + column, pack * kLanes, sums[0]);
+      }
       if (kStride == 1) {
-        add(row, w[1], sums[1]);
-        add(row, w[0], sums[2]);
+        add(x, w[1], sums[1]);
+        add(x, w[0], sums[2]);
+        move(sums[1], sums[0]);
+        move(sums[2], sums[1]);
+        clear(sums[2]);
       } else {
-        add(row, w[0], sums[1]);
-      }
-      for (int lane = 0; lane < kLanes; ++lane) {
-        sums[0][lane] = sums[1][lane];
-        sums[1][lane] = kStride == 1 ? sums[2][lane] : 0.0f;
-        sums[2][lane] = 0;
+        clear(sums[0]);
+        add(x, w[0], sums[0]);
       }
     }
   }
@@ -86,29 +83,38 @@ class Column3x3 {
  private:
   static constexpr int kLanes = Pack<T>::kLanes;
 
-  struct Row {
-    float x[3][kLanes];
+  // What a window covers of one row.
+  struct Packs {
+    Pack<T> numbers[3];
   };
+
+  // Zeros outside of the image.
+  __device__ Packs fetch(int image, int h, int column, int pack) const {
+    const std::int64_t row = (static_cast<std::int64_t>(image) * in_h_ + h) * in_w_;
+    Packs packs{};
+    for (int k = 0; k < 3; ++k) {
+      const int w = column * kStride - pad_left_ + k;
+      if (h >= 0 && h < in_h_ && w >= 0 && w < in_w_) {
+        packs.numbers[k] = load_pack(x_, (row + w) * packs_ + pack);
+      }
+    }
+    return packs;
+  }
 
   __device__ static void widen_pack(const Pack<T>& pack, float (&numbers)[kLanes]) {
     for (int lane = 0; lane < kLanes; ++lane) numbers[lane] = widen(pack.lane[lane]);
   }
-
-  // What the window covers of row h of x; zeros outside of the image.
-  __device__ void read(int image, int h, int column, int pack, Row& row) const {
-    const std::int64_t at = (static_cast<std::int64_t>(image) * in_h_ + h) * in_w_;
+  __device__ static void add(const float (&x)[3][kLanes], const float (&w)[3][kLanes],
+                             float (&sums)[kLanes]) {
     for (int k = 0; k < 3; ++k) {
-      const int w = column * kStride - pad_left_ + k;
-      Pack<T> numbers{};
-      if (h >= 0 && h < in_h_ && w >= 0 && w < in_w_) numbers = load_pack(x_, (at + w) * packs_ + pack);
-      widen_pack(numbers, row.x[k]);
+      for (int lane = 0; lane < kLanes; ++lane) sums[lane] = fmaf(x[k][lane], w[k][lane], sums[lane]);
     }
   }
-
-  __device__ static void add(const Row& row, const float (&w)[3][kLanes], float (&sums)[kLanes]) {
-    for (int k = 0; k < 3; ++k) {
-      for (int lane = 0; lane < kLanes; ++lane) sums[lane] = fmaf(row.x[k][lane], w[k][lane], sums[lane]);
-    }
+  __device__ static void move(const float (&from)[kLanes], float (&to)[kLanes]) {
+    for (int lane = 0; lane < kLanes; ++lane) to[lane] = from[lane];
+  }
+  __device__ static void clear(float (&sums)[kLanes]) {
+    for (int lane = 0; lane < kLanes; ++lane) sums[lane] = 0;
   }
 
   const T* x_;
@@ -129,7 +135,7 @@ Status run_columns(const DepthwiseForward& args, const Launch& on) {
   const std::int64_t columns = shape.batch * shape.out_w * (shape.in_c / Pack<T>::kLanes);
   if (columns == 0 || shape.out_h == 0) return nullptr;
   const std::int64_t rows = rows_of_strip(columns, shape.out_h);
-  return for_each(on, columns * ceil_div(shape.out_h, rows), Column3x3<T, kStride>(args, rows));
+  return for_each<128, 3>(on, columns * ceil_div(shape.out_h, rows), Column3x3<T, kStride>(args, rows));
 }
 
 Status run_3x3(const DepthwiseForward& args, const Launch& on) {

@@ -103,19 +103,15 @@ __global__ void __launch_bounds__(FmaTile::kThreads, 4)
   const std::int64_t end = begin + split_depth < a.columns ? begin + split_depth : a.columns;
   FmaTile tile;
   tile.multiply(a, b, row, column, begin, end, shared_memory<float>());
-#pragma unroll
-  for (int i = 0; i < FmaTile::kThreadRows; ++i) {
-#pragma unroll
-    for (int j = 0; j < FmaTile::kThreadColumns; ++j) {
-      const std::int64_t r = row + FmaTile::row_of(i), c = column + FmaTile::column_of(j);
-      if (r >= a.rows || c >= b.columns) continue;
-      if (partial == nullptr) {
-        finish.store(r, c, tile.sums[i][j]);
-      } else {
-        partial[(blockIdx.y * a.rows + r) * b.columns + c] = tile.sums[i][j];
-      }
+  tile.for_sums(shared_memory<float>(), [&](int i, int j, float sum) {
+    const std::int64_t r = row + i, c = column + j;
+    if (r >= a.rows || c >= b.columns) return;
+    if (partial == nullptr) {
+      finish.store(r, c, sum);
+    } else {
+      partial[(blockIdx.y * a.rows + r) * b.columns + c] = sum;
     }
-  }
+  });
 }
 
 template <class T>

@@ -23,7 +23,6 @@ struct Strided {
 class FmaTile {
  public:
   static constexpr int kRows = 64, kColumns = 64, kThreads = 128;
-  static constexpr int kThreadRows = 4, kThreadColumns = 8;
 
   // Shared memory, in floats.
   static constexpr int kSharedSize = 2 * 16 * (kRows + 4) + 2 * 16 * (kColumns + 4);
@@ -56,25 +55,40 @@ class FmaTile {
         for (int i = 0; i < kThreadRows; ++i) {
 #pragma unroll
           for (int j = 0; j < 4; ++j) {
-            sums[i][j] = fmaf(left.lane[i], first.lane[j], sums[i][j]);
-            sums[i][4 + j] = fmaf(left.lane[i], second.lane[j], sums[i][4 + j]);
+            sums_[i][j] = fmaf(left.lane[i], first.lane[j], sums_[i][j]);
+            sums_[i][4 + j] = fmaf(left.lane[i], second.lane[j], sums_[i][4 + j]);
           }
         }
       }
     }
   }
 
-  // Where in the tile the thread's sum (i, j) lies.
-  __device__ static int row_of(int i) { return thread_row() * kThreadRows + i; }
-  __device__ static int column_of(int j) { return thread_column() * 4 + j % 4 + j / 4 * (kColumns / 2); }
-
-  float sums[kThreadRows][kThreadColumns] = {};
+  // Calls visit(row, column, sum) for the sums of all threads, which share the work anew by way of `shared`:
+  // neighbours get neighbouring columns, and what `visit` does is compiled once instead of for every sum.
+  template <class Visit>
+  __device__ void for_sums(float* shared, const Visit& visit) const {
+    __syncthreads();
+#pragma unroll
+    for (int i = 0; i < kThreadRows; ++i) {
+#pragma unroll
+      for (int j = 0; j < kThreadColumns; ++j) {
+        const int column = thread_column() * 4 + j % 4 + j / 4 * (kColumns / 2);
+        shared[(thread_row() * kThreadRows + i) * kStride + column] = sums_[i][j];
+      }
+    }
+    __syncthreads();
+#pragma unroll 1
+    for (int i = static_cast<int>(threadIdx.x); i < kRows * kColumns; i += kThreads) {
+      visit(i / kColumns, i % kColumns, shared[i / kColumns * kStride + i % kColumns]);
+    }
+  }
 
  private:
   static constexpr int kDepth = 16,
                        kStride = kRows + 4;  // of a tile in shared memory, which has b's width too
   static constexpr int kLoads = kDepth * kRows / kThreads;
-  static_assert(kRows == kColumns);
+  static constexpr int kThreadRows = 4, kThreadColumns = 8;
+  static_assert(kRows == kColumns && kRows * kStride <= kSharedSize);
 
   struct Place {
     int depth, other;
@@ -109,6 +123,8 @@ class FmaTile {
       next_b[i] = depth + in_b.depth < end ? b.at(depth + in_b.depth, column + in_b.other) : 0.0f;
     }
   }
+
+  float sums_[kThreadRows][kThreadColumns] = {};
 };
 
 }  // namespace pila::kernels::cuda
