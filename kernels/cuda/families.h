@@ -7,5 +7,6 @@ namespace pila::kernels::cuda {
 
 void add_elementwise_kernels(KernelTable& table);
 void add_matmul_kernels(KernelTable& table);
+void add_pooled_matmul_kernels(KernelTable& table);
 
 }  // namespace pila::kernels::cuda
