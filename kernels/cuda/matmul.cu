@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "kernels/cuda/device/add_parts.cuh"
 #include "kernels/cuda/device/finish.cuh"
 #include "kernels/cuda/device/fma_tile.cuh"
 #include "kernels/cuda/device/launch.cuh"
@@ -120,15 +121,6 @@ __global__ void __launch_bounds__(FmaTile::kThreads, 4)
 }
 
 template <class T>
-__global__ void add_parts(std::int64_t count, std::int64_t parts, const float* partial, Finish<T> finish) {
-  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (i >= count) return;
-  float sum = 0;
-  for (std::int64_t part = 0; part < parts; ++part) sum += partial[part * count + i];
-  finish.store(i / finish.columns, i % finish.columns, sum);
-}
-
-template <class T>
 Status run_fma(const Matmul& args, const Launch& on) {
   if (args.m == 0 || args.n == 0) return nullptr;
   const Split split(args);
@@ -143,9 +135,7 @@ Status run_fma(const Matmul& args, const Launch& on) {
   const Finish<T> finish(args.c, args.n, args.epilogue);
   const Status status = launch(product_by_fma<T>, grid, on, a, b, args.k, split.depth, partial, finish);
   if (status != nullptr || partial == nullptr) return status;
-  const std::int64_t count = args.m * args.n;
-  return launch(add_parts<T>, {dim3(static_cast<unsigned>(ceil_div(count, 256))), dim3(256)}, on, count,
-                split.parts, partial, finish);
+  return run_add_parts(args.m * args.n, split.parts, partial, finish, on);
 }
 
 std::size_t fma_workspace(const Matmul& args, const Stream&) {

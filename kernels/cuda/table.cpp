@@ -8,6 +8,7 @@ const KernelTable& table() {
     KernelTable table;
     table.device = "cuda";
     add_elementwise_kernels(table);
+    add_inverted_residual_kernels(table);
     add_matmul_kernels(table);
     add_pooled_matmul_kernels(table);
     return table;
