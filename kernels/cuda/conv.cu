@@ -18,12 +18,6 @@ constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b 
 // the weights. Places fit into 32 bits, whose divisions are cheap.
 template <class T>
 struct Patches {
-  const T* x;
-  Window window;
-  int in_h, in_w, in_c, out_h, out_w, channels, first_channel;  // the last two: of the group
-  std::int64_t rows, columns;
-  static constexpr std::int64_t column_step = 1;
-
   explicit Patches(const ConvForward& args)
       : x(static_cast<const T*>(args.x)),
         window(args.shape.window),
@@ -33,33 +27,78 @@ struct Patches {
         out_h(static_cast<int>(args.shape.out_h)),
         out_w(static_cast<int>(args.shape.out_w)),
         channels(static_cast<int>(args.shape.in_c / args.shape.groups)),
-        first_channel(0),
-        rows(args.shape.batch * args.shape.out_h * args.shape.out_w),
+        rows(static_cast<int>(args.shape.batch) * out_h * out_w),
         columns(window.kernel_h * window.kernel_w * channels) {}
 
-  __device__ float at(std::int64_t row, std::int64_t column) const {
-    if (row >= rows || column >= columns) return 0;
-    const auto pixel = static_cast<int>(row), number = static_cast<int>(column);
-    const int tap = number / channels, ow = pixel % out_w, oh = pixel / out_w % out_h;
-    const int h = oh * window.stride_h - window.pad_top + tap / window.kernel_w * window.dilation_h;
-    const int w = ow * window.stride_w - window.pad_left + tap % window.kernel_w * window.dilation_w;
-    if (h < 0 || h >= in_h || w < 0 || w >= in_w) return 0;
-    const int from = (pixel / (out_w * out_h) * in_h + h) * in_w + w;
-    return widen(x[static_cast<std::int64_t>(from) * in_c + first_channel + number % channels]);
-  }
+  const T* x;
+  Window window;
+  int in_h, in_w, in_c, out_h, out_w;
+  int channels;  // of a group
+  int rows, columns;
 };
 
+// One thread's numbers of the patches' tiles (see FmaTile::Loader): one column, of several rows.
 template <class T>
-__global__ void __launch_bounds__(FmaTile::kThreads)
+class PatchLoader {
+ public:
+  __device__ PatchLoader(const Patches<T>& patches, int group, int row)
+      : p_(patches), first_channel_(group * patches.channels), column_(thread() % FmaTile::kDepth) {
+#pragma unroll
+    for (int i = 0; i < FmaTile::kLoads; ++i) {
+      const int pixel = row + other(i);
+      const int oh = pixel / p_.out_w % p_.out_h, ow = pixel % p_.out_w;
+      image_[i] = pixel < p_.rows ? pixel / (p_.out_w * p_.out_h) : -1;
+      top_[i] = oh * p_.window.stride_h - p_.window.pad_top;
+      left_[i] = ow * p_.window.stride_w - p_.window.pad_left;
+    }
+  }
+
+  __device__ void load(std::int64_t) {
+    const int tap = column_ / p_.channels, channel = first_channel_ + column_ % p_.channels;
+    const int down = tap / p_.window.kernel_w * p_.window.dilation_h;
+    const int across = tap % p_.window.kernel_w * p_.window.dilation_w;
+#pragma unroll
+    for (int i = 0; i < FmaTile::kLoads; ++i) {
+      const int h = top_[i] + down, w = left_[i] + across;
+      const bool inside =
+          column_ < p_.columns && image_[i] >= 0 && h >= 0 && h < p_.in_h && w >= 0 && w < p_.in_w;
+      const std::int64_t pixel = (image_[i] * p_.in_h + h) * p_.in_w + w;
+      numbers_[i] = inside ? widen(p_.x[pixel * p_.in_c + channel]) : 0.0f;
+    }
+    column_ += FmaTile::kDepth;
+  }
+
+  __device__ void store(float* tile) const {
+    float* to = tile + thread() % FmaTile::kDepth * FmaTile::kStride;
+#pragma unroll
+    for (int i = 0; i < FmaTile::kLoads; ++i) to[other(i)] = numbers_[i];
+  }
+
+ private:
+  __device__ static int thread() { return static_cast<int>(threadIdx.x); }
+  __device__ static int other(int i) {
+    return thread() / FmaTile::kDepth + i * (FmaTile::kThreads / FmaTile::kDepth);
+  }
+
+  const Patches<T>& p_;
+  const int first_channel_;
+  int column_;
+  int image_[FmaTile::kLoads], top_[FmaTile::kLoads], left_[FmaTile::kLoads];
+  float numbers_[FmaTile::kLoads];
+};
+
+// `width`: channels of y in a group.
+template <class T>
+__global__ void __launch_bounds__(FmaTile::kThreads, 4)
     conv(Patches<T> patches, const T* w, std::int64_t width, Finish<T> finish) {
   const auto group = static_cast<int>(blockIdx.y);
-  patches.first_channel = group * patches.channels;
-  const Strided<T> weights{w + group * width, patches.columns, width, finish.columns, 1};
   const auto tiles = static_cast<unsigned>((width + FmaTile::kColumns - 1) / FmaTile::kColumns);
-  const std::int64_t row = static_cast<std::int64_t>(blockIdx.x / tiles) * FmaTile::kRows;
+  const int row = static_cast<int>(blockIdx.x / tiles) * FmaTile::kRows;
   const std::int64_t column = static_cast<std::int64_t>(blockIdx.x % tiles) * FmaTile::kColumns;
+  const Factor<T> weights{w + group * width, width, 1, finish.columns};
   FmaTile tile;
-  tile.multiply(patches, weights, row, column, 0, patches.columns, shared_memory<float>());
+  tile.multiply(PatchLoader<T>(patches, group, row), FmaTile::Loader<T>(weights, column, 0), patches.columns,
+                shared_memory<float>());
   tile.for_sums(shared_memory<float>(), [&](int r, int c, float sum) {
     if (row + r < patches.rows && column + c < width) finish.store(row + r, group * width + column + c, sum);
   });

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "kernels/cuda/device/add_parts.cuh"
 #include "kernels/cuda/device/finish.cuh"
 #include "kernels/cuda/device/fma_tile.cuh"
 #include "kernels/cuda/device/launch.cuh"
@@ -95,32 +96,24 @@ struct Split {
 // Writes finished numbers, or, where the depth is cut, sums to part blockIdx.y of `partial`.
 template <class T>
 __global__ void __launch_bounds__(FmaTile::kThreads, 4)
-    product_by_fma(Strided<T> a, Strided<T> b, std::int64_t split_depth, float* partial, Finish<T> finish) {
-  const auto columns = static_cast<unsigned>((b.columns + FmaTile::kColumns - 1) / FmaTile::kColumns);
+    product_by_fma(Factor<T> a, Factor<T> b, std::int64_t depth, std::int64_t split_depth, float* partial,
+                   Finish<T> finish) {
+  const auto columns = static_cast<unsigned>((b.others + FmaTile::kColumns - 1) / FmaTile::kColumns);
   const std::int64_t row = static_cast<std::int64_t>(blockIdx.x / columns) * FmaTile::kRows;
   const std::int64_t column = static_cast<std::int64_t>(blockIdx.x % columns) * FmaTile::kColumns;
   const std::int64_t begin = blockIdx.y * split_depth;
-  const std::int64_t end = begin + split_depth < a.columns ? begin + split_depth : a.columns;
+  const std::int64_t end = begin + split_depth < depth ? begin + split_depth : depth;
   FmaTile tile;
   tile.multiply(a, b, row, column, begin, end, shared_memory<float>());
   tile.for_sums(shared_memory<float>(), [&](int i, int j, float sum) {
     const std::int64_t r = row + i, c = column + j;
-    if (r >= a.rows || c >= b.columns) return;
+    if (r >= a.others || c >= b.others) return;
     if (partial == nullptr) {
       finish.store(r, c, sum);
     } else {
-      partial[(blockIdx.y * a.rows + r) * b.columns + c] = sum;
+      partial[(blockIdx.y * a.others + r) * b.others + c] = sum;
     }
   });
-}
-
-template <class T>
-__global__ void add_parts(std::int64_t count, std::int64_t parts, const float* partial, Finish<T> finish) {
-  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (i >= count) return;
-  float sum = 0;
-  for (std::int64_t part = 0; part < parts; ++part) sum += partial[part * count + i];
-  finish.store(i / finish.columns, i % finish.columns, sum);
 }
 
 template <class T>
@@ -130,17 +123,15 @@ Status run_fma(const Matmul& args, const Launch& on) {
   const std::int64_t tiles = ceil_div(args.m, FmaTile::kRows) * ceil_div(args.n, FmaTile::kColumns);
   const Grid grid{dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(split.parts)),
                   dim3(FmaTile::kThreads), FmaTile::kSharedSize * sizeof(float)};
-  const Strided<T> a{static_cast<const T*>(args.a), args.m, args.k, args.transpose_a ? 1 : args.k,
-                     args.transpose_a ? args.m : 1};
-  const Strided<T> b{static_cast<const T*>(args.b), args.k, args.n, args.transpose_b ? 1 : args.n,
-                     args.transpose_b ? args.k : 1};
+  const Factor<T> a{static_cast<const T*>(args.a), args.m, args.transpose_a ? 1 : args.k,
+                    args.transpose_a ? args.m : 1};
+  const Factor<T> b{static_cast<const T*>(args.b), args.n, args.transpose_b ? args.k : 1,
+                    args.transpose_b ? 1 : args.n};
   float* partial = split.parts > 1 ? static_cast<float*>(on.workspace) : nullptr;
   const Finish<T> finish(args.c, args.n, args.epilogue);
-  const Status status = launch(product_by_fma<T>, grid, on, a, b, split.depth, partial, finish);
+  const Status status = launch(product_by_fma<T>, grid, on, a, b, args.k, split.depth, partial, finish);
   if (status != nullptr || partial == nullptr) return status;
-  const std::int64_t count = args.m * args.n;
-  return launch(add_parts<T>, {dim3(static_cast<unsigned>(ceil_div(count, 256))), dim3(256)}, on, count,
-                split.parts, partial, finish);
+  return run_add_parts(args.m * args.n, split.parts, partial, finish, on);
 }
 
 std::size_t fma_workspace(const Matmul& args, const Stream&) {

@@ -14,9 +14,11 @@ const KernelTable& table() {
     add_elementwise_kernels(table);
     add_image_conv_kernels(table);
     add_image_kernels(table);
+    add_inverted_residual_kernels(table);
     add_matmul_kernels(table);
     add_norm_kernels(table);
     add_pool_kernels(table);
+    add_pooled_matmul_kernels(table);
     add_reduce_kernels(table);
     add_softmax_kernels(table);
     return table;

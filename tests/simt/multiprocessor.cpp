@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bitset>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -33,24 +32,30 @@ void deliver(const Copy& copy) {
 // Takes a thread that broke a rule out of its kernel.
 struct GridEnds {};
 
-enum class Wait { none, block, warp, end };
-
 struct Thread {
   Fiber fiber;
   Index3 index;
-  Wait wait = Wait::none;
-  int line = 0;                // of the barrier that it waits at
-  const char* name = nullptr;  // under which it meets others
-  unsigned mask = 0;
-  void* deposit = nullptr;
   std::vector<Copy> copies;             // under way
   std::vector<std::size_t> group_ends;  // in `copies`
+};
+
+// Lanes that wait for each other.
+struct Meeting {
+  const char* name;
+  unsigned mask, arrived;
+};
+
+struct Warp {
+  unsigned absent = 0;  // lanes that have ended, or never were
+  std::vector<Meeting> meetings;
+  std::array<void*, kWarp> deposits{};
 };
 
 // The threads that can go on, by number.
 class ReadySet {
  public:
   void add(unsigned thread) { words_[thread / 64] |= std::uint64_t{1} << thread % 64; }
+  void add_warp(unsigned first, unsigned mask) { words_[first / 64] |= std::uint64_t{mask} << first % 64; }
   void remove(unsigned thread) { words_[thread / 64] &= ~(std::uint64_t{1} << thread % 64); }
   void clear() { words_ = {}; }
 
@@ -128,52 +133,38 @@ class Multiprocessor {
   std::size_t shared_bytes() const { return shared_->bytes; }
 
   void block_barrier(int line) {
-    Thread& self = running();
     if (waiting_ > 0 && line != barrier_line_) {
       fault("divergent barrier: lines " + std::to_string(barrier_line_) + " and " + std::to_string(line));
     }
     barrier_line_ = line;
-    self.wait = Wait::block;
     if (++waiting_ < count_) return pause();
     waiting_ = 0;
-    for (unsigned i = 0; i < count_; ++i) make_ready(i);
+    make_all_ready();
   }
 
   Deposits meet(unsigned mask, const char* name, void* deposit) {
-    Thread& self = running();
-    const unsigned first = number_ - number_ % kWarp;
-    if ((mask >> number_ % kWarp & 1) == 0) {
-      fault(std::string(name) + " by a lane that is not in its mask");
+    Warp& warp = warps_[number_ / kWarp];
+    const unsigned self = 1u << lane();
+    if ((mask & self) == 0) fault(std::string(name) + " by a lane that is not in its mask");
+    if ((mask & warp.absent) != 0) fault(std::string(name) + " with missing lanes: some have ended");
+    auto meeting = std::find_if(warp.meetings.begin(), warp.meetings.end(),
+                                [&](const Meeting& other) { return (other.mask & mask) != 0; });
+    if (meeting == warp.meetings.end()) {
+      meeting = warp.meetings.insert(meeting, {name, mask, 0});
+    } else if (meeting->mask != mask || std::strcmp(meeting->name, name) != 0) {
+      fault(std::string(name) + " with missing lanes: some are in " + meeting->name);
     }
-    self.wait = Wait::warp;
-    self.name = name;
-    self.mask = mask;
-    self.deposit = deposit;
-    bool all_here = true;
-    for (unsigned lane = 0; lane < kWarp; ++lane) {
-      if ((mask >> lane & 1) == 0) continue;
-      const Thread* other = first + lane < count_ ? &threads_[first + lane] : nullptr;
-      if (other == nullptr || other->wait == Wait::end) {
-        fault(std::string(name) + " with missing lanes: lane " + std::to_string(lane) + " has ended");
-      }
-      if (other->wait == Wait::warp && (other->mask != mask || std::strcmp(other->name, name) != 0)) {
-        fault(std::string(name) + " with missing lanes: lane " + std::to_string(lane) + " is in " +
-              other->name);
-      }
-      all_here = all_here && other->wait == Wait::warp;
-      deposits_[lane] = other->deposit;
+    meeting->arrived |= self;
+    warp.deposits[lane()] = deposit;
+    if (meeting->arrived == mask) {
+      warp.meetings.erase(meeting);
+      return warp.deposits.data();
     }
-    if (all_here) return deposits_.data();
     pause();
     return nullptr;
   }
 
-  void depart(unsigned mask) {
-    const unsigned first = number_ - number_ % kWarp;
-    for (unsigned lane = 0; lane < kWarp; ++lane) {
-      if ((mask >> lane & 1) != 0) make_ready(first + lane);
-    }
-  }
+  void depart(unsigned mask) { ready_.add_warp(number_ - lane(), mask); }
 
   unsigned lane() const { return number_ % kWarp; }
 
@@ -235,7 +226,11 @@ class Multiprocessor {
     std::memset(shared_->data, schedule_.shared_fill, shared_->bytes);
     count_ = threads;
     ended_ = waiting_ = 0;
-    ready_.clear();
+    for (unsigned warp = 0; warp * kWarp < threads; ++warp) {
+      const unsigned lanes = std::min(kWarp, threads - warp * kWarp);
+      warps_[warp].absent = lanes == kWarp ? 0 : kWholeWarp << lanes;
+      warps_[warp].meetings.clear();
+    }
     for (unsigned i = 0; i < threads; ++i) {
       Thread& thread = threads_[i];
       thread.index = {i % block_extent.x, i / block_extent.x % block_extent.y,
@@ -243,8 +238,8 @@ class Multiprocessor {
       thread.copies.clear();
       thread.group_ends.clear();
       if (i >= started_) stacks_.start(thread.fiber, i, fiber_main);
-      make_ready(i);
     }
+    make_all_ready();
     started_ = std::max(started_, threads);
     number_ = next();
     thread_index = running().index;
@@ -261,7 +256,7 @@ class Multiprocessor {
       try {
         (*kernel_)();
         if (!running().copies.empty()) fault("a thread ended before its asynchronous copies");
-        running().wait = Wait::end;
+        warps_[number_ / kWarp].absent |= 1u << lane();
         ends = ++ended_ == count_;
         if (!ends) pause();
       } catch (const GridEnds&) {
@@ -273,9 +268,9 @@ class Multiprocessor {
 
   Thread& running() { return threads_[number_]; }
 
-  void make_ready(unsigned thread) {
-    threads_[thread].wait = Wait::none;
-    ready_.add(thread);
+  void make_all_ready() {
+    ready_.clear();
+    for (unsigned i = 0; i < count_; ++i) ready_.add(i);
   }
 
   unsigned next() {
@@ -304,10 +299,10 @@ class Multiprocessor {
   }
 
   std::string what_all_wait_for() const {
-    for (unsigned i = 0; i < count_; ++i) {
-      if (threads_[i].wait == Wait::warp) {
-        return std::string(threads_[i].name) + " with missing lanes: lane " + std::to_string(i % kWarp) +
-               " of warp " + std::to_string(i / kWarp) + " waits for ever";
+    for (unsigned warp = 0; warp * kWarp < count_; ++warp) {
+      for (const Meeting& meeting : warps_[warp].meetings) {
+        return std::string(meeting.name) + " with missing lanes: those of warp " + std::to_string(warp) +
+               " wait for ever";
       }
     }
     return "divergent barrier: " + std::to_string(waiting_) + " threads wait in line " +
@@ -316,10 +311,10 @@ class Multiprocessor {
 
   Stacks stacks_;
   std::array<Thread, kMostThreads> threads_;
+  std::array<Warp, kMostThreads / kWarp> warps_;
   Fiber outside_;
   unsigned started_ = 0;  // fibers, which wait for their next block
   ReadySet ready_;
-  std::array<void*, kWarp> deposits_{};
   Schedule schedule_;
   std::uint64_t draws_ = 0;
   kernels::Philox4 drawn_{};

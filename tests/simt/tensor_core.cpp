@@ -1,7 +1,9 @@
 #include "tests/simt/tensor_core.h"
 
+#include <cstdint>
 #include <cstring>
 
+#include "kernels/args/half.h"
 #include "tests/simt/multiprocessor.h"
 
 namespace pila::simt {
@@ -9,8 +11,11 @@ namespace {
 
 constexpr unsigned kRows = 16, kColumns = 8, kDepth = 16;
 
-std::uint16_t low(unsigned pair) { return static_cast<std::uint16_t>(pair & 0xFFFFu); }
-std::uint16_t high(unsigned pair) { return static_cast<std::uint16_t>(pair >> 16); }
+template <class T>
+void widen_pair(unsigned pair, float& first, float& second) {
+  first = to_float(T{static_cast<std::uint16_t>(pair & 0xFFFFu)});
+  second = to_float(T{static_cast<std::uint16_t>(pair >> 16)});
+}
 
 struct Product {
   float* sums;
@@ -18,7 +23,8 @@ struct Product {
   const unsigned* b;
 };
 
-void multiply_add_warp(Deposits lanes, float (*number)(std::uint16_t bits)) {
+template <class T>
+void multiply_add_warp(Deposits lanes) {
   float a[kRows][kDepth], b[kDepth][kColumns], sums[kRows][kColumns];
   const auto for_lanes = [&](const auto& act) {
     for (unsigned lane = 0; lane < kWarp; ++lane) {
@@ -28,12 +34,10 @@ void multiply_add_warp(Deposits lanes, float (*number)(std::uint16_t bits)) {
   for_lanes([&](const Product& mine, unsigned group, unsigned pair) {
     for (unsigned part = 0; part < 4; ++part) {
       float* at = &a[group + part % 2 * 8][pair + part / 2 * 8];
-      at[0] = number(low(mine.a[part]));
-      at[1] = number(high(mine.a[part]));
+      widen_pair<T>(mine.a[part], at[0], at[1]);
     }
     for (unsigned part = 0; part < 2; ++part) {
-      b[pair + part * 8][group] = number(low(mine.b[part]));
-      b[pair + part * 8 + 1][group] = number(high(mine.b[part]));
+      widen_pair<T>(mine.b[part], b[pair + part * 8][group], b[pair + part * 8 + 1][group]);
     }
     for (unsigned i = 0; i < 4; ++i) sums[group + i / 2 * 8][pair + i % 2] = mine.sums[i];
   });
@@ -69,13 +73,17 @@ void load_matrices_warp(Deposits lanes, bool transposed) {
 
 }  // namespace
 
-void multiply_add(float* sums, const unsigned* a, const unsigned* b, float (*number)(std::uint16_t bits)) {
+template <class T>
+void multiply_add(float* sums, const unsigned* a, const unsigned* b) {
   Product mine{sums, a, b};
   if (const Deposits lanes = meet(kWholeWarp, "mma.sync", &mine)) {
-    multiply_add_warp(lanes, number);
+    multiply_add_warp<T>(lanes);
     depart(kWholeWarp);
   }
 }
+
+template void multiply_add<kernels::Float16>(float*, const unsigned*, const unsigned*);
+template void multiply_add<kernels::BFloat16>(float*, const unsigned*, const unsigned*);
 
 void load_matrices(unsigned (&part)[4], const void* row, bool transposed) {
   check_shared_access(row, 16);

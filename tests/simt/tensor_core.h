@@ -2,13 +2,12 @@
 // mma.m16n8k16 and ldmatrix.m8n8.
 #pragma once
 
-#include <cstdint>
-
 namespace pila::simt {
 
-// sums (4 numbers) += a (4 pairs) * b (2 pairs), in float32, each sum in the order of its terms; number()
-// turns the factors' bits into float32. Hardware keeps no such order and may round otherwise.
-void multiply_add(float* sums, const unsigned* a, const unsigned* b, float (*number)(std::uint16_t bits));
+// sums (4 numbers) += a (4 pairs) * b (2 pairs) of Float16 or BFloat16, in float32, each sum in the order of
+// its terms. Hardware keeps no such order and may round otherwise.
+template <class T>
+void multiply_add(float* sums, const unsigned* a, const unsigned* b);
 
 // Each lane's parts of four matrices of 8 x 8 numbers of 16 bits, whose rows the lanes' addresses are.
 void load_matrices(unsigned (&part)[4], const void* row, bool transposed);

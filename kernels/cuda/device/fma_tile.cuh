@@ -9,59 +9,68 @@
 
 namespace pila::kernels::cuda {
 
-// A matrix in global memory: element (row, column) is data[row * row_step + column * column_step].
+// A factor of a product in global memory. `depth` counts what is summed over, `other` the rows of a product's
+// first factor or the columns of its second.
 template <class T>
-struct Strided {
+struct Factor {
   const T* data;
-  std::int64_t rows, columns, row_step, column_step;
-
-  __device__ float at(std::int64_t row, std::int64_t column) const {
-    return row < rows && column < columns ? widen(data[row * row_step + column * column_step]) : 0.0f;
-  }
+  std::int64_t others, other_step, depth_step;  // how many; from one element to the next along either
 };
 
 class FmaTile {
  public:
   static constexpr int kRows = 64, kColumns = 64, kThreads = 128;
+  static constexpr int kThreadRows = 4, kThreadColumns = 8;
+  // A tile of a factor in shared memory: kDepth rows of kOthers numbers, kStride apart.
+  static constexpr int kDepth = 16, kOthers = 64, kStride = kOthers + 4;
+  static constexpr int kLoads = kDepth * kOthers / kThreads;  // of a thread
+  static constexpr int kSharedSize = 4 * kDepth * kStride;    // floats
+  static_assert(kRows * kStride <= kSharedSize);
 
-  // Shared memory, in floats.
-  static constexpr int kSharedSize = 2 * 16 * (kRows + 4) + 2 * 16 * (kColumns + 4);
+  // Adds rows [row, row + 64) of a, from `begin` to `end` of the depth, times columns [column, column + 64)
+  // of b. To be called by all kThreads threads of the block; `shared` may be used again after a barrier.
+  template <class T>
+  __device__ void multiply(const Factor<T>& a, const Factor<T>& b, std::int64_t row, std::int64_t column,
+                           std::int64_t begin, std::int64_t end, float* shared) {
+    multiply(Loader<T>(a, row, begin), Loader<T>(b, column, begin), end - begin, shared);
+  }
 
-  // Adds rows [row, row + 64) of a, columns [begin, end), times columns [column, column + 64) of b. To be
-  // called by all kThreads threads of the block; `shared` may be used again after a barrier. A matrix is
-  // Strided, or has what multiply() reads of one: at() and column_step.
-  template <class A, class B>
-  __device__ void multiply(const A& a, const B& b, std::int64_t row, std::int64_t column, std::int64_t begin,
-                           std::int64_t end, float* shared) {
-    float next_a[kLoads], next_b[kLoads];
-    load(a, b, row, column, begin, end, next_a, next_b);
+  // The same with factors that are found in other ways: see Loader.
+  template <class FromA, class FromB>
+  __device__ void multiply(FromA from_a, FromB from_b, std::int64_t depth, float* shared) {
+    from_a.load(depth);
+    from_b.load(depth);
     int stage = 0;
-    for (std::int64_t depth = begin; depth < end; depth += kDepth, stage ^= 1) {
-      float* tile_a = shared + stage * kDepth * kStride;
-      float* tile_b = shared + (2 + stage) * kDepth * kStride;
-#pragma unroll
-      for (int i = 0; i < kLoads; ++i) {
-        tile_a[place_a(a, i).shared()] = next_a[i];
-        tile_b[place_b(b, i).shared()] = next_b[i];
-      }
+    for (std::int64_t left = depth; left > 0; left -= kDepth, stage ^= 1) {
+      float* tile_a = shared + stage * 2 * kDepth * kStride;
+      float* tile_b = tile_a + kDepth * kStride;
+      from_a.store(tile_a);
+      from_b.store(tile_b);
       __syncthreads();
-      if (depth + kDepth < end) load(a, b, row, column, depth + kDepth, end, next_a, next_b);
+      from_a.load(left - kDepth);
+      from_b.load(left - kDepth);
 #pragma unroll
       for (int p = 0; p < kDepth; ++p) {
-        const auto left = load_pack(tile_a + p * kStride, thread_row());
+        const auto rows = load_pack(tile_a + p * kStride, thread_row());
         const auto first = load_pack(tile_b + p * kStride, thread_column());
         const auto second = load_pack(tile_b + p * kStride, thread_column() + kColumns / 8);
 #pragma unroll
         for (int i = 0; i < kThreadRows; ++i) {
 #pragma unroll
           for (int j = 0; j < 4; ++j) {
-            sums_[i][j] = fmaf(left.lane[i], first.lane[j], sums_[i][j]);
-            sums_[i][4 + j] = fmaf(left.lane[i], second.lane[j], sums_[i][4 + j]);
+            sums[i][j] = fmaf(rows.lane[i], first.lane[j], sums[i][j]);
+            sums[i][4 + j] = fmaf(rows.lane[i], second.lane[j], sums[i][4 + j]);
           }
         }
       }
     }
   }
+
+  // Where in the tile the thread's sum (i, j) lies.
+  __device__ static int row_of(int i) { return thread_row() * kThreadRows + i; }
+  __device__ static int column_of(int j) { return thread_column() * 4 + j % 4 + j / 4 * (kColumns / 2); }
+
+  float sums[kThreadRows][kThreadColumns] = {};
 
   // Calls visit(row, column, sum) for the sums of all threads, which share the work anew by way of `shared`:
   // neighbours get neighbouring columns, and what `visit` does is compiled once instead of for every sum.
@@ -71,10 +80,7 @@ class FmaTile {
 #pragma unroll
     for (int i = 0; i < kThreadRows; ++i) {
 #pragma unroll
-      for (int j = 0; j < kThreadColumns; ++j) {
-        const int column = thread_column() * 4 + j % 4 + j / 4 * (kColumns / 2);
-        shared[(thread_row() * kThreadRows + i) * kStride + column] = sums_[i][j];
-      }
+      for (int j = 0; j < kThreadColumns; ++j) shared[row_of(i) * kStride + column_of(j)] = sums[i][j];
     }
     __syncthreads();
 #pragma unroll 1
@@ -83,48 +89,59 @@ class FmaTile {
     }
   }
 
- private:
-  static constexpr int kDepth = 16,
-                       kStride = kRows + 4;  // of a tile in shared memory, which has b's width too
-  static constexpr int kLoads = kDepth * kRows / kThreads;
-  static constexpr int kThreadRows = 4, kThreadColumns = 8;
-  static_assert(kRows == kColumns && kRows * kStride <= kSharedSize);
+  // One thread's numbers of a factor's tiles, on their way to shared memory. Neighbouring threads read
+  // neighbours.
+  template <class T>
+  class Loader {
+   public:
+    __device__ Loader(const Factor<T>& factor, std::int64_t other, std::int64_t depth)
+        : depth_is_dense_(factor.depth_step == 1) {
+      const auto thread = static_cast<int>(threadIdx.x);
+      depth_ = depth_is_dense_ ? thread % kDepth : thread / kOthers;
+      other_ = depth_is_dense_ ? thread / kDepth : thread % kOthers;
+      from_ = factor.data + (other + other_) * factor.other_step + (depth + depth_) * factor.depth_step;
+      step_ = depth_is_dense_ ? kOtherStep * factor.other_step : kDepthStep * factor.depth_step;
+      advance_ = kDepth * factor.depth_step;
+      const std::int64_t inside = factor.others - other - other_;
+      most_ = depth_is_dense_ ? count(inside, kOtherStep) : inside > 0 ? kLoads : 0;
+    }
 
-  struct Place {
-    int depth, other;
-    __device__ int shared() const { return depth * kStride + other; }
+    // Of the next tile, of whose depth `left` is inside.
+    __device__ void load(std::int64_t left) {
+      const std::int64_t inside = left - depth_;
+      const int deep = depth_is_dense_ ? (inside > 0 ? kLoads : 0) : count(inside, kDepthStep);
+      const int limit = deep < most_ ? deep : most_;
+#pragma unroll
+      for (int i = 0; i < kLoads; ++i) numbers_[i] = i < limit ? widen(from_[i * step_]) : 0.0f;
+      from_ += advance_;
+    }
+
+    __device__ void store(float* tile) const {
+      float* to = tile + depth_ * kStride + other_;
+      const int step = depth_is_dense_ ? kOtherStep : kDepthStep * kStride;
+#pragma unroll
+      for (int i = 0; i < kLoads; ++i) to[i * step] = numbers_[i];
+    }
+
+   private:
+    static constexpr int kOtherStep = kThreads / kDepth, kDepthStep = kThreads / kOthers;
+
+    // How many of kLoads places, `step` apart from 0 on, are less than `inside`.
+    __device__ static int count(std::int64_t inside, int step) {
+      if (inside <= 0) return 0;
+      return inside > step * (kLoads - 1) ? kLoads : (static_cast<int>(inside) + step - 1) / step;
+    }
+
+    const bool depth_is_dense_;
+    const T* from_;
+    std::int64_t step_, advance_;
+    int depth_, other_, most_;
+    float numbers_[kLoads];
   };
 
+ private:
   __device__ static int thread_row() { return static_cast<int>(threadIdx.x) / 8; }
   __device__ static int thread_column() { return static_cast<int>(threadIdx.x) % 8; }
-
-  // The thread's i-th number of a tile: neighbouring threads read neighbours in memory.
-  __device__ static Place place(bool depth_is_dense, int i) {
-    const int number = i * kThreads + static_cast<int>(threadIdx.x);
-    return depth_is_dense ? Place{number % kDepth, number / kDepth} : Place{number / kRows, number % kRows};
-  }
-  template <class A>
-  __device__ static Place place_a(const A& a, int i) {
-    return place(a.column_step == 1, i);
-  }
-  template <class B>
-  __device__ static Place place_b(const B& b, int i) {
-    return place(b.column_step != 1, i);
-  }
-
-  template <class A, class B>
-  __device__ static void load(const A& a, const B& b, std::int64_t row, std::int64_t column,
-                              std::int64_t depth, std::int64_t end, float (&next_a)[kLoads],
-                              float (&next_b)[kLoads]) {
-#pragma unroll
-    for (int i = 0; i < kLoads; ++i) {
-      const Place in_a = place_a(a, i), in_b = place_b(b, i);
-      next_a[i] = depth + in_a.depth < end ? a.at(row + in_a.other, depth + in_a.depth) : 0.0f;
-      next_b[i] = depth + in_b.depth < end ? b.at(depth + in_b.depth, column + in_b.other) : 0.0f;
-    }
-  }
-
-  float sums_[kThreadRows][kThreadColumns] = {};
 };
 
 }  // namespace pila::kernels::cuda

@@ -5,7 +5,6 @@
 // warp take part.
 #pragma once
 
-#include <cstdint>
 #include <type_traits>
 
 #include "kernels/args/half.h"
@@ -47,8 +46,7 @@ __device__ inline void multiply_add(Sums& sums, const FragmentA& a, const Fragme
         : "r"(a.part[0]), "r"(a.part[1]), "r"(a.part[2]), "r"(a.part[3]), "r"(b.part[0]), "r"(b.part[1]));
   }
 #else
-  constexpr auto widen_bits = [](std::uint16_t bits) { return to_float(T{bits}); };
-  simt::multiply_add(sums.value, a.part, b.part, widen_bits);
+  simt::multiply_add<T>(sums.value, a.part, b.part);
 #endif
 }
 
