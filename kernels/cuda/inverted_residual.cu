@@ -23,11 +23,6 @@ static_assert(BlockTile::kPixels / kStrip * kChunk / 2 == kThreads,
               "each thread filters two channels of a strip");
 
 template <class T>
-struct alignas(4) Pair {
-  T first, second;
-};
-
-template <class T>
 struct BlockArgs {
   BlockArgs(const InvertedResidual& args, const BlockTile& cut, float* parts)
       : tile(cut),
@@ -131,6 +126,14 @@ class Block {
   __device__ static int warp() { return thread() / kWarpSize; }
   __device__ static int lane() { return thread() % kWarpSize; }
 
+  // Two neighbouring channels, the first one even.
+  __device__ static unsigned& two_at(T* channels) {
+    return *accessible(reinterpret_cast<unsigned*>(channels));
+  }
+  __device__ static unsigned two_at(const T* channels) {
+    return *accessible(reinterpret_cast<const unsigned*>(channels));
+  }
+
   // ---- copies to shared memory
 
   // `chunks` times 8 channels, from `channel` on, of the pixels of x under the tile; zeros outside the image.
@@ -195,14 +198,14 @@ class Block {
 #pragma unroll
         for (int j = 0; j < kChunk / 8; ++j) {
           const int c = j * 8 + pair;
-          Pair<T> result = {narrow<T>(0), narrow<T>(0)};
+          unsigned result = 0;
           if (inside) {
             const float* sum = sums[j].value + half * 2;
-            result.first = narrow<T>(activate(a_.expand_activation, sum[0] + bias(a_.expand_bias, chunk, c)));
-            result.second =
-                narrow<T>(activate(a_.expand_activation, sum[1] + bias(a_.expand_bias, chunk, c + 1)));
+            result =
+                narrow_two<T>(activate(a_.expand_activation, sum[0] + bias(a_.expand_bias, chunk, c)),
+                              activate(a_.expand_activation, sum[1] + bias(a_.expand_bias, chunk, c + 1)));
           }
-          *reinterpret_cast<Pair<T>*>(wide_ + pixel * kWideStride + c) = result;
+          two_at(wide_ + pixel * kWideStride + c) = result;
         }
       }
     }
@@ -216,13 +219,10 @@ class Block {
     const int channel = chunk * kChunk + own_channel();
 #pragma unroll
     for (int tap = 0; tap < kTaps; ++tap) {
-      taps_[tap] = {narrow<T>(0), narrow<T>(0)};
-      if (channel < a_.wide) {
-        taps_[tap] = *reinterpret_cast<const Pair<T>*>(a_.depthwise_w + tap * a_.wide + channel);
-      }
+      taps_[tap] = channel < a_.wide ? two_at(a_.depthwise_w + tap * a_.wide + channel) : 0;
     }
-    shift_[0] = bias(a_.depthwise_bias, chunk, own_channel());
-    shift_[1] = bias(a_.depthwise_bias, chunk, own_channel() + 1);
+    shift_ = {bias(a_.depthwise_bias, chunk, own_channel()),
+              bias(a_.depthwise_bias, chunk, own_channel() + 1)};
   }
 
   // Two channels of a strip of neighbours in a row.
@@ -232,40 +232,37 @@ class Block {
     const int strips = (a_.tile.tile_w + kStrip - 1) / kStrip, strip = thread() / (kChunk / 2);
     const int row = strip / strips, column = strip % strips * kStrip;
     if (row >= a_.tile.tile_h) return;
-    float sums[kStrip][2] = {};
+    Two sums[kStrip] = {};
 #pragma unroll
     for (int ky = 0; ky < kWindow; ++ky) {
       const int first = (row * kStride + ky) * a_.tile.in_w + column * kStride;
-      float values[kReach][2] = {};
+      Two values[kReach] = {};
 #pragma unroll
       for (int i = 0; i < kReach; ++i) {
         if (column * kStride + i >= a_.tile.in_w) continue;
-        const auto pair =
-            *reinterpret_cast<const Pair<T>*>(wide_ + (first + i) * kWideStride + own_channel());
-        values[i][0] = widen(pair.first);
-        values[i][1] = widen(pair.second);
+        values[i] = widen_two<T>(two_at(wide_ + (first + i) * kWideStride + own_channel()));
       }
 #pragma unroll
       for (int kx = 0; kx < kWindow; ++kx) {
-        const float low = widen(taps_[ky * kWindow + kx].first),
-                    high = widen(taps_[ky * kWindow + kx].second);
+        const Two tap = widen_two<T>(taps_[ky * kWindow + kx]);
 #pragma unroll
         for (int i = 0; i < kStrip; ++i) {
-          sums[i][0] = fmaf(values[i * kStride + kx][0], low, sums[i][0]);
-          sums[i][1] = fmaf(values[i * kStride + kx][1], high, sums[i][1]);
+          sums[i].first = fmaf(values[i * kStride + kx].first, tap.first, sums[i].first);
+          sums[i].second = fmaf(values[i * kStride + kx].second, tap.second, sums[i].second);
         }
       }
     }
 #pragma unroll
     for (int i = 0; i < kStrip; ++i) {
       if (column + i >= a_.tile.tile_w) continue;
-      const Pair<T> result = {narrow<T>(activate(a_.depthwise_activation, sums[i][0] + shift_[0])),
-                              narrow<T>(activate(a_.depthwise_activation, sums[i][1] + shift_[1]))};
+      const unsigned result =
+          narrow_two<T>(activate(a_.depthwise_activation, sums[i].first + shift_.first),
+                        activate(a_.depthwise_activation, sums[i].second + shift_.second));
       const int pixel = row * a_.tile.tile_w + column + i, channel = chunk * kChunk + own_channel();
       if (a_.project_w != nullptr) {
-        *reinterpret_cast<Pair<T>*>(filtered_ + pixel * kWideStride + own_channel()) = result;
+        two_at(filtered_ + pixel * kWideStride + own_channel()) = result;
       } else if (is_output(pixel) && channel < a_.wide) {
-        *reinterpret_cast<Pair<T>*>(a_.finish.y + output_row(pixel) * a_.wide + channel) = result;
+        two_at(a_.finish.y + output_row(pixel) * a_.wide + channel) = result;
       }
     }
   }
@@ -350,8 +347,8 @@ class Block {
   std::int64_t image_;
   int top_, left_;  // of the tile in y
   T *x_, *expand_w_, *wide_, *filtered_, *project_w_;
-  Pair<T> taps_[kTaps];
-  float shift_[2];
+  unsigned taps_[kTaps];
+  Two shift_;
   Sums sums_[kGroups][2] = {};
 };
 

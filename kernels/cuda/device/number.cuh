@@ -49,4 +49,29 @@ __device__ T narrow(float value) {
 #endif
 }
 
+// Two neighbours in memory in 32 bits: the first one is the lower half.
+struct Two {
+  float first, second;
+};
+
+template <class T>
+__device__ inline Two widen_two(unsigned bits) {
+  return {widen(T{static_cast<std::uint16_t>(bits)}), widen(T{static_cast<std::uint16_t>(bits >> 16)})};
+}
+
+template <class T>
+__device__ inline unsigned narrow_two(float first, float second) {
+#if defined(__CUDACC__)
+  unsigned bits;
+  if constexpr (std::is_same_v<T, Float16>) {
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(bits) : "f"(second), "f"(first));
+  } else {
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(bits) : "f"(second), "f"(first));
+  }
+  return bits;
+#else
+  return narrow<T>(first).bits | static_cast<unsigned>(narrow<T>(second).bits) << 16;
+#endif
+}
+
 }  // namespace pila::kernels::cuda
