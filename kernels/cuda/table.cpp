@@ -7,6 +7,7 @@ const KernelTable& table() {
   static const KernelTable instance = [] {
     KernelTable table;
     table.device = "cuda";
+    table.stores_16_bits = true;
     add_elementwise_kernels(table);
     add_inverted_residual_kernels(table);
     add_matmul_kernels(table);
