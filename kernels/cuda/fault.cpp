@@ -22,7 +22,6 @@ void check(cudaError_t error, const char* call) {
 
 bool is_sticky(cudaError_t error) {
   switch (error) {
-    case cudaErrorContained:
     case cudaErrorIllegalAddress:
     case cudaErrorLaunchTimeout:
     case cudaErrorAssert:

@@ -47,9 +47,9 @@ double CudaEvent::milliseconds_since(Event& earlier) {
 }
 
 CudaGraph::CudaGraph(cudaGraph_t captured, FirstFault& fault) : fault_(fault) {
-  const cudaError_t error = cudaGraphInstantiate(&handle_, captured, 0);
+  const cudaError_t error = cudaGraphInstantiateWithFlags(&handle_, captured, 0);
   cudaGraphDestroy(captured);
-  fault_.check(error, "cudaGraphInstantiate");
+  fault_.check(error, "cudaGraphInstantiateWithFlags");
 }
 
 CudaGraph::~CudaGraph() { cudaGraphExecDestroy(handle_); }
