@@ -7,6 +7,7 @@ const KernelTable& table() {
   static const KernelTable instance = [] {
     KernelTable table;
     table.device = "cuda";
+    table.stores_16_bits = true;
     add_cast_kernels(table);
     add_conv_kernels(table);
     add_depthwise_kernels(table);
