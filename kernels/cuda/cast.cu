@@ -19,10 +19,11 @@ template <class To>
 __device__ To to_integer(float value) {
   // The first float that is too large; the least integer is a float itself.
   constexpr float beyond = sizeof(To) == 1 ? 256.0f : sizeof(To) == 4 ? 0x1p31f : 0x1p63f;
+  constexpr To most = std::numeric_limits<To>::max(), least = std::numeric_limits<To>::min();
   const float rounded = rintf(value);
   if (!(rounded == rounded)) return 0;
-  if (rounded >= beyond) return std::numeric_limits<To>::max();
-  if (rounded <= static_cast<float>(std::numeric_limits<To>::min())) return std::numeric_limits<To>::min();
+  if (rounded >= beyond) return most;
+  if (rounded <= static_cast<float>(least)) return least;
   return static_cast<To>(rounded);
 }
 
