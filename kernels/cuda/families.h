@@ -7,6 +7,7 @@ namespace pila::kernels::cuda {
 
 void add_elementwise_kernels(KernelTable& table);
 void add_inverted_residual_kernels(KernelTable& table);
+void add_inverted_residual_f32_kernels(KernelTable& table);
 void add_matmul_kernels(KernelTable& table);
 void add_pooled_matmul_kernels(KernelTable& table);
 

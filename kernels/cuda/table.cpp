@@ -9,6 +9,7 @@ const KernelTable& table() {
     table.device = "cuda";
     add_elementwise_kernels(table);
     add_inverted_residual_kernels(table);
+    add_inverted_residual_f32_kernels(table);
     add_matmul_kernels(table);
     add_pooled_matmul_kernels(table);
     return table;
