@@ -74,7 +74,7 @@ def main():
         for source in sorted((ROOT / "kernels" / "cuda").glob("*.cu")):
             for architecture in args.architectures.split(","):
                 rows += measure(source, architecture, pathlib.Path(folder))
-    rows.sort()
+    rows = sorted(set(rows))  # templates that several files use
     if args.csv:
         print("\n".join([",".join(COLUMNS)] + [",".join(f'"{cell}"' for cell in row) for row in rows]))
     else:
