@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/core/command.h"
+#include "apps/core/device.h"
 #include "apps/core/precision.h"
 #include "apps/report/evaluate_command.h"
 
@@ -36,10 +37,11 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str()
       ->type_name("N");
-  app.add_option("--threads", options.threads, "threads of the network, 0 for all cores")
+  app.add_option("--threads", options.threads, "threads of the network on the processor, 0 for all cores")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str()
       ->type_name("N");
+  pila::add_device_option(app, options.device);
   pila::add_precision_option(app, options.precision);
   app.footer(
       "The report goes to standard output, all else to standard error.\n"

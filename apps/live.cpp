@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/core/command.h"
+#include "apps/core/device.h"
 #include "apps/core/precision.h"
 #include "apps/live/classify_images.h"
 #include "apps/media/image.h"
@@ -28,10 +29,12 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str()
       ->type_name("N");
-  app.add_option("--threads", options.network.threads, "threads of the network, 0 for all cores")
+  app.add_option("--threads", options.network.threads,
+                 "threads of the network on the processor, 0 for all cores")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str()
       ->type_name("N");
+  pila::add_device_option(app, options.network.device);
   pila::add_precision_option(app, options.network.precision);
   app.add_flag("--explain-plan", options.explain_plan,
                "print how the network is computed: passes, operations, shapes, bytes, kernels");

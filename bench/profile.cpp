@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/core/command.h"
+#include "apps/core/device.h"
 #include "apps/core/precision.h"
 #include "bench/kernels/machine_peak.h"
 #include "bench/models/calibrate.h"
@@ -21,7 +22,7 @@ namespace pila::bench {
 namespace {
 
 struct Options {
-  std::string model;
+  std::string model, device = "cpu";
   double width = 1;
   std::int64_t size = 224, batch = 1;
   int threads = 1, rounds = 50;
@@ -40,6 +41,19 @@ double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
   return *middle;
+}
+
+// Of whole runs, one at a time.
+double measure_runs(const Context& ctx, const Session& session, int rounds) {
+  const auto before = ctx.device()->api().create_event(), after = ctx.device()->api().create_event();
+  std::vector<double> times;
+  for (int round = 0; round < rounds; ++round) {
+    before->record(ctx.stream());
+    session.run();
+    after->record(ctx.stream());
+    times.push_back(after->milliseconds_since(*before));
+  }
+  return median(times);
 }
 
 std::vector<Row> measure(const Session& session, int rounds) {
@@ -64,24 +78,31 @@ double floor_of(const Cost& cost, const MachinePeak& peak) {
   return cost.multiply_adds / (peak.gflops / 2) / 1e6;
 }
 
-void print(const std::vector<Row>& rows, const MachinePeak& peak) {
+// peak: of the processor; none where a GPU computes.
+void print(const std::vector<Row>& rows, double whole, const std::optional<MachinePeak>& peak) {
   double total = 0, floor = 0;
-  std::printf("%-18s %-22s %-20s %9s %9s %9s %8s\n", "operation", "layer", "output", "ms", "Mmac", "Gmac/s",
-              "of peak");
+  std::printf("%-18s %-22s %-20s %9s %9s %9s %9s%s\n", "operation", "layer", "output", "ms", "Mmac", "Gmac/s",
+              "GB/s", peak ? "  of peak" : "");
   for (const Row& row : rows) {
-    const double macs = row.cost.multiply_adds, at_best = floor_of(row.cost, peak);
-    std::printf("%-18s %-22s %-20s %9.4f %9.3f %9.1f %7.0f%%\n", row.op.c_str(), row.layer.c_str(),
+    const double macs = row.cost.multiply_adds;
+    const auto bytes = static_cast<double>(row.cost.activation_bytes + row.cost.weight_bytes);
+    std::printf("%-18s %-22s %-20s %9.4f %9.3f %9.1f %9.1f", row.op.c_str(), row.layer.c_str(),
                 row.shape.c_str(), row.milliseconds, macs / 1e6, macs / row.milliseconds / 1e6,
-                100 * at_best / row.milliseconds);
+                bytes / row.milliseconds / 1e6);
+    if (peak) std::printf(" %7.0f%%", 100 * floor_of(row.cost, *peak) / row.milliseconds);
+    std::printf("\n");
     total += row.milliseconds;
-    floor += at_best;
+    if (peak) floor += floor_of(row.cost, *peak);
   }
-  std::printf("%-62s %9.4f ms, %.0f%% of the measured peak of %.1f Gmac/s\n", "all", total,
-              100 * floor / total, peak.gflops / 2);
+  std::printf("%-62s %9.4f ms", "all", total);
+  if (peak) {
+    std::printf(", %.0f%% of the measured peak of %.1f Gmac/s", 100 * floor / total, peak->gflops / 2);
+  }
+  std::printf("\n%-62s %9.4f ms\n", "a whole run", whole);
 }
 
-void print_json(const std::vector<Row>& rows, const MachinePeak& peak, const Options& options,
-                Precision precision) {
+void print_json(const std::vector<Row>& rows, double whole, const std::optional<MachinePeak>& peak,
+                const Options& options, const Device& device, Precision precision) {
   nlohmann::json nodes = nlohmann::json::array();
   for (const Row& row : rows) {
     nodes.push_back({{"operation", row.op},
@@ -92,11 +113,15 @@ void print_json(const std::vector<Row>& rows, const MachinePeak& peak, const Opt
                      {"activation_bytes", row.cost.activation_bytes},
                      {"weight_bytes", row.cost.weight_bytes}});
   }
-  const nlohmann::json all = {{"threads", options.threads},
-                              {"batch", options.batch},
-                              {"precision", to_string(precision)},
-                              {"peak_multiply_adds_per_s", peak.gflops / 2 * 1e9},
-                              {"nodes", nodes}};
+  nlohmann::json all = {{"device", device.description()},
+                        {"batch", options.batch},
+                        {"precision", to_string(precision)},
+                        {"milliseconds", whole},
+                        {"nodes", nodes}};
+  if (peak) {
+    all["threads"] = options.threads;
+    all["peak_multiply_adds_per_s"] = peak->gflops / 2 * 1e9;
+  }
   std::printf("%s\n", all.dump(1).c_str());
 }
 
@@ -117,20 +142,32 @@ LoadedModel random_model(const Context& ctx, const Options& options) {
   return random;
 }
 
+// Grey, in pixels or numbers.
+void fill(const Context& ctx, const Tensor& input) {
+  const auto count = static_cast<std::size_t>(input.shape().elements());
+  if (input.type() == DType::u8) {
+    input.assign<std::uint8_t>(ctx, std::vector<std::uint8_t>(count, 128));
+  } else {
+    input.assign<float>(ctx, std::vector<float>(count, 0.5f));
+  }
+}
+
 int run(const Options& options) {
-  const Context ctx(Device::cpu(options.threads));
+  const Context ctx(open_device(options.device, options.threads));
   const LoadedModel loaded =
       options.model.empty() ? random_model(ctx, options) : load_model(ctx, options.model);
-  PlanOptions plan = plan_options(loaded, options.precision);
+  PlanOptions plan = plan_options(*ctx.device(), loaded, options.precision);
   plan.without = options.without;
   PlannedModel planned(ctx, *loaded.model, loaded.preprocessing,
                        options.pixels ? GraphInput::pixels : GraphInput::images, plan);
   const Session& session = planned.session(options.batch);
-  const Tensor& input = session.input();
-  input.assign(ctx, Tensor::full(ctx, input.spec(), 0.5));
-  const MachinePeak peak = measure_machine_peak(options.threads);
+  fill(ctx, session.input());
+  std::optional<MachinePeak> peak;
+  if (ctx.device()->name() == "cpu") peak = measure_machine_peak(options.threads);
   const std::vector<Row> rows = measure(session, options.rounds);
-  options.json ? print_json(rows, peak, options, plan.precision) : print(rows, peak);
+  const double whole = measure_runs(ctx, session, options.rounds);
+  options.json ? print_json(rows, whole, peak, options, *ctx.device(), plan.precision)
+               : print(rows, whole, peak);
   return kDone;
 }
 
@@ -157,6 +194,7 @@ int main(int argc, char** argv) {
       ->expected(1)
       ->take_all()
       ->type_name("PASS");
+  pila::add_device_option(app, options.device);
   pila::add_precision_option(app, options.precision);
   app.add_flag("--json", options.json, "print JSON");
   return pila::run_command(app, argc, argv, [&] { return pila::bench::run(options); });

@@ -117,6 +117,9 @@ class Entry {
 struct KernelTable {
   const char* device = "";
   const char* lacks_bf16 = nullptr;  // what the processor would need for products of bf16; null: nothing
+  // Whether networks in f16 and bf16 are stored so, weights and all that passes between operations. Else only
+  // factors of products of float32 are rounded, to bf16 or i8.
+  bool stores_16_bits = false;
 #define PILA_DECLARE_ENTRY(Args, entry) Entry<Args> entry;
   PILA_KERNEL_ENTRIES(PILA_DECLARE_ENTRY)
 #undef PILA_DECLARE_ENTRY

@@ -17,11 +17,17 @@ PlannedModel::PlannedModel(const Context& ctx, const Model& model, const Preproc
   check(ctx, options_);
 }
 
+const std::shared_ptr<const Plan>& PlannedModel::plan(std::int64_t batch) {
+  auto& plan = plans_[batch];
+  if (!plan) {
+    plan = Plan::build(ctx_, trace_model(ctx_, model_, preprocessing_, batch, input_), options_);
+  }
+  return plan;
+}
+
 const Session& PlannedModel::session(std::int64_t batch) {
   const auto known = sessions_.find(batch);
-  if (known != sessions_.end()) return known->second;
-  Graph graph = trace_model(ctx_, model_, preprocessing_, batch, input_);
-  return sessions_.emplace(batch, Session(Plan::build(ctx_, std::move(graph), options_))).first->second;
+  return known != sessions_.end() ? known->second : sessions_.try_emplace(batch, plan(batch)).first->second;
 }
 
 PlannedModel::Outputs PlannedModel::run(const Tensor& images) {
@@ -35,6 +41,24 @@ PlannedModel::Outputs PlannedModel::run(const Tensor& images) {
     return ops::cast(ctx_, session.output(output), DType::f32).to_vector<float>(ctx_);
   };
   return {floats(kFeaturesOutput), floats(kLogitsOutput)};
+}
+
+void PlannedModel::submit(std::span<const float> images, std::int64_t batch) {
+  const auto known = pipelines_.find(batch);
+  Pipeline& pipeline = known != pipelines_.end()
+                           ? known->second
+                           : pipelines_.try_emplace(batch, ctx_, plan(batch)).first->second;
+  pipeline.submit(std::as_bytes(images));
+  under_way_.push_back(&pipeline);
+}
+
+std::pair<PlannedModel::Outputs, double> PlannedModel::collect() {
+  if (under_way_.empty()) throw UsageError("[model] expected submit() before collect()");
+  Pipeline& pipeline = *under_way_.front();
+  under_way_.pop_front();
+  Pipeline::Result result = pipeline.collect();
+  return {{std::move(result.outputs[kFeaturesOutput]), std::move(result.outputs[kLogitsOutput])},
+          result.milliseconds};
 }
 
 }  // namespace pila

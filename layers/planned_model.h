@@ -2,9 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
+#include <memory>
+#include <span>
+#include <utility>
 #include <vector>
 
+#include "engine/plan/pipeline.h"
 #include "engine/plan/plan.h"
 #include "layers/model.h"
 #include "layers/model_graph.h"
@@ -29,13 +34,26 @@ class PlannedModel {
   // images: [n, height, width, 3], what the graph's input is. Throws ShapeError for others.
   Outputs run(const Tensor& images);
 
+  // The same in two halves, so that the device computes while the caller gets the next images ready (see
+  // Pipeline): submit() starts on preprocessed images of float32 of the network's size, collect() has the
+  // oldest outputs that were not collected yet, and the milliseconds they took. Both throw UsageError out of
+  // turn, submit() ShapeError for another number of values.
+  bool full() const { return !under_way_.empty() && under_way_.back()->full(); }
+  void submit(std::span<const float> images, std::int64_t batch);
+  std::pair<Outputs, double> collect();
+
  private:
+  const std::shared_ptr<const Plan>& plan(std::int64_t batch);
+
   const Context ctx_;
   const Model& model_;
   const Preprocessing preprocessing_;
   const GraphInput input_;
   const PlanOptions options_;
-  std::map<std::int64_t, Session> sessions_;  // by batch
+  std::map<std::int64_t, std::shared_ptr<const Plan>> plans_;  // by batch, all three
+  std::map<std::int64_t, Session> sessions_;
+  std::map<std::int64_t, Pipeline> pipelines_;
+  std::deque<Pipeline*> under_way_;
 };
 
 }  // namespace pila

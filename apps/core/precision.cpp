@@ -10,26 +10,31 @@ namespace pila {
 
 void add_precision_option(CLI::App& app, std::optional<Precision>& precision) {
   std::map<std::string, Precision> names;
-  for (const Precision known : {Precision::f32, Precision::bf16, Precision::i8}) {
+  for (const Precision known : {Precision::f32, Precision::f16, Precision::bf16, Precision::i8}) {
     names[to_string(known)] = known;
   }
   app.add_option_function<std::string>(
          "--precision", [&precision, names](const std::string& name) { precision = names.at(name); },
-         "what the factors of the network's products are rounded to: bfloat16 is for processors that "
-         "multiply "
-         "it, int8 for models of pila-export --precision int8, and their default")
+         "how the network is computed: on a GPU all of it in float32, bfloat16 or float16 (its default); on "
+         "a "
+         "processor the products alone in bfloat16, where it multiplies that, or in int8 (the default of "
+         "models of pila-export --precision int8)")
       ->check(CLI::IsMember(names))
-      ->type_name("float32|bfloat16|int8");
+      ->type_name("float32|float16|bfloat16|int8");
 }
 
-PlanOptions plan_options(const ModelDescription& model, std::optional<Precision> precision) {
+PlanOptions plan_options(const Device& device, const ModelDescription& model,
+                         std::optional<Precision> precision) {
   if (precision == Precision::i8 && model.ranges.empty()) {
     throw UsageError(
         "--precision int8: a model that was calibrated for it is expected; pila-export --model MODEL "
         "--precision int8 --calibrate PICTURES --out FILE makes one");
   }
   PlanOptions options;
-  options.precision = precision.value_or(model.ranges.empty() ? Precision::f32 : Precision::i8);
+  const Precision by_default = device.kernels().stores_16_bits ? Precision::f16
+                               : model.ranges.empty()          ? Precision::f32
+                                                               : Precision::i8;
+  options.precision = precision.value_or(by_default);
   if (options.precision == Precision::i8) options.ranges = model.ranges;
   return options;
 }

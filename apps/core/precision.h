@@ -12,11 +12,14 @@ class App;
 
 namespace pila {
 
-// Adds --precision float32|bfloat16|int8, which sets `precision`; none: the model decides.
+// Adds --precision float32|float16|bfloat16|int8, which sets `precision`; none: the device and the model
+// decide.
 void add_precision_option(CLI::App& app, std::optional<Precision>& precision);
 
-// How the model's plans are built: in the precision asked for, else in int8 where the model has ranges, else
-// in float32. Throws UsageError for int8 of a model without ranges.
-PlanOptions plan_options(const ModelDescription& model, std::optional<Precision> precision);
+// How the model's plans are built on a device: in the precision asked for, else in float16 where the device
+// stores it, else in int8 where the model has ranges, else in float32. Throws UsageError for int8 of a model
+// without ranges.
+PlanOptions plan_options(const Device& device, const ModelDescription& model,
+                         std::optional<Precision> precision);
 
 }  // namespace pila

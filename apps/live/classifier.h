@@ -18,14 +18,15 @@ class Classifier {
  public:
   // How the network is computed.
   struct Options {
+    std::string device = "cpu";          // see open_device()
     int threads = 0;                     // 0: all cores
-    std::optional<Precision> precision;  // none: the model decides
+    std::optional<Precision> precision;  // none: the device and the model decide
     std::vector<std::string> without;    // passes of the plan to leave out
   };
 
   // labels: a file with a class a line, or empty for what the model says, else for plain numbers. Throws
-  // FileError for files that are unfit or do not fit each other, UsageError for a precision that the model or
-  // the processor does not have, and for unknown passes.
+  // FileError for files that are unfit or do not fit each other, DeviceError for a device that cannot be
+  // used, UsageError for a precision that the model or the device does not have, and for unknown passes.
   Classifier(const std::filesystem::path& model, const std::filesystem::path& labels, const Options& options);
 
   const std::vector<std::string>& classes() const { return classes_; }  // distinct names
@@ -38,9 +39,16 @@ class Classifier {
     std::vector<float> probabilities;  // by class, at the model's temperature
     bool recognised = true;            // false for what the model's thresholds call "others"
   };
-  // images: `count` preprocessed images one behind the other. Throws FileError when the network's answer is
-  // not a number.
-  std::vector<Answer> classify(std::span<const float> images, std::int64_t count) const;
+  struct Answers {
+    std::vector<Answer> answers;  // image by image
+    double network_ms = 0;        // of all together
+  };
+  // In two halves, so that a GPU computes while the next images are read: submit() takes `count` preprocessed
+  // images one behind the other, collect() gives the answers to those that came first. Throws UsageError out
+  // of turn (collect() first where it is full), FileError when the network's answer is not a number.
+  bool full() const { return planned_->full(); }
+  void submit(std::span<const float> images, std::int64_t count);
+  Answers collect();
 
  private:
   std::filesystem::path file_;

@@ -3,12 +3,12 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <deque>
 #include <memory>
 
 #include "apps/core/command.h"
 #include "apps/core/output.h"
 #include "apps/core/progress.h"
-#include "apps/core/stopwatch.h"
 #include "apps/core/verdict.h"
 #include "apps/data/image_loader.h"
 #include "apps/data/still_images.h"
@@ -47,12 +47,66 @@ std::string counts(std::int64_t classified, std::int64_t skipped, std::int64_t o
 
 }  // namespace
 
+// Classifies one batch while the next is read, and writes the answers in order.
+class Work {
+ public:
+  Work(const ClassifyImagesOptions& options, const StillImages& images, Classifier& classifier,
+       Output& output, Progress& progress)
+      : options_(options), images_(images), classifier_(classifier), output_(output), progress_(progress) {}
+
+  void submit(std::vector<LoadedImage> batch) {
+    std::vector<float> pixels;
+    for (const auto& image : batch) pixels.insert(pixels.end(), image.pixels.begin(), image.pixels.end());
+    classifier_.submit(pixels, static_cast<std::int64_t>(batch.size()));
+    submitted_.push_back(std::move(batch));
+  }
+
+  // Writes what is known of the batches that came first, until another one can be submitted; with `all`, of
+  // all.
+  void collect(bool all) {
+    while (!submitted_.empty() && (all || classifier_.full())) {
+      write(submitted_.front());
+      submitted_.pop_front();
+    }
+  }
+
+  std::int64_t classified() const { return classified_; }
+
+ private:
+  void write(const std::vector<LoadedImage>& batch) {
+    auto [answers, milliseconds] = classifier_.collect();
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      const LoadedImage& image = batch[i];
+      const Verdict verdict{.source = images_.files[static_cast<std::size_t>(image.index)].string(),
+                            .index = image.index,
+                            .probabilities = std::move(answers[i].probabilities),
+                            .recognised = answers[i].recognised,
+                            .decode_ms = image.decode_ms,
+                            .preprocess_ms = image.preprocess_ms,
+                            .network_ms = milliseconds / static_cast<double>(batch.size())};
+      if (!image.warning.empty()) progress_.note("warning: " + verdict.source + ": " + image.warning);
+      output_.write_line(options_.json.empty() ? to_text(verdict, classifier_.classes(), options_.top)
+                                               : to_json(verdict, classifier_.classes(), options_.top));
+      ++classified_;
+    }
+    progress_.advance(static_cast<std::int64_t>(batch.size()));
+  }
+
+  const ClassifyImagesOptions& options_;
+  const StillImages& images_;
+  Classifier& classifier_;
+  Output& output_;
+  Progress& progress_;
+  std::deque<std::vector<LoadedImage>> submitted_;
+  std::int64_t classified_ = 0;
+};
+
 int classify_images(const ClassifyImagesOptions& options) {
   const auto output = open_output(options.json);
   const StillImages images = find_images(options.source);
   if (images.files.empty())
     throw FileError(options.source.string() + ": a picture is expected, and there is none");
-  const Classifier classifier(options.model, options.labels, options.network);
+  Classifier classifier(options.model, options.labels, options.network);
 
   const bool results_on_terminal =
       (options.json.empty() || options.json == "-") && isatty(STDOUT_FILENO) != 0;
@@ -61,39 +115,21 @@ int classify_images(const ClassifyImagesOptions& options) {
   for (const auto& warning : classifier.warnings()) progress.note("warning: " + warning);
   if (options.explain_plan) progress.note(classifier.explain_plan());
 
-  std::int64_t classified = 0, skipped = 0;
+  std::int64_t skipped = 0;
   ImageLoader loader(images.files, classifier.preprocessing(), options.max_pixels, options.batch);
-  for (;;) {
+  Work work(options, images, classifier, *output, progress);
+  for (bool more = true; more;) {
     auto batch = next_batch(loader, options.batch, progress, skipped);
-    if (interrupted()) throw Error("interrupted after " + counts(classified, skipped, 0));
-    if (batch.empty()) break;
-    std::vector<float> pixels;
-    for (const auto& image : batch) pixels.insert(pixels.end(), image.pixels.begin(), image.pixels.end());
-    const auto count = static_cast<std::int64_t>(batch.size());
-    Stopwatch watch;
-    auto answers = classifier.classify(pixels, count);
-    const double network_ms = watch.lap_ms() / static_cast<double>(count);
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      const LoadedImage& image = batch[i];
-      const Verdict verdict{.source = images.files[static_cast<std::size_t>(image.index)].string(),
-                            .index = image.index,
-                            .probabilities = std::move(answers[i].probabilities),
-                            .recognised = answers[i].recognised,
-                            .decode_ms = image.decode_ms,
-                            .preprocess_ms = image.preprocess_ms,
-                            .network_ms = network_ms};
-      if (!image.warning.empty()) progress.note("warning: " + verdict.source + ": " + image.warning);
-      output->write_line(options.json.empty() ? to_text(verdict, classifier.classes(), options.top)
-                                              : to_json(verdict, classifier.classes(), options.top));
-      ++classified;
-    }
-    progress.advance(count);
+    if (interrupted()) throw Error("interrupted after " + counts(work.classified(), skipped, 0));
+    more = !batch.empty();
+    if (more) work.submit(std::move(batch));
+    work.collect(!more);
   }
-  if (classified == 0)
+  if (work.classified() == 0)
     throw FileError(options.source.string() + ": no picture could be read (" +
                     counts(0, skipped, images.other_files) + ")");
   output->finish();
-  progress.note(counts(classified, skipped, images.other_files));
+  progress.note(counts(work.classified(), skipped, images.other_files));
   return kDone;
 }
 

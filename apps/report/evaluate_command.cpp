@@ -9,6 +9,7 @@
 
 #include "apps/core/class_names.h"
 #include "apps/core/command.h"
+#include "apps/core/device.h"
 #include "apps/core/output.h"
 #include "apps/core/precision.h"
 #include "apps/core/progress.h"
@@ -114,11 +115,11 @@ class Evaluator {
  public:
   explicit Evaluator(const EvaluateOptions& options)
       : options_(options),
-        ctx_(Device::cpu(options.threads)),
+        ctx_(open_device(options.device, options.threads)),
         loaded_(load_model(ctx_, options.model)),
         classes_(class_names(options, loaded_)),
         confidence_(read_confidence(options, loaded_)),
-        plan_(plan_options(loaded_, options.precision)) {
+        plan_(plan_options(*ctx_.device(), loaded_, options.precision)) {
     for (const std::string& warning : loaded_.warnings) {
       note("warning: " + options.model.string() + ": " + warning);
     }
@@ -145,11 +146,18 @@ class Evaluator {
 
   void write(const Evaluation& evaluation) const {
     write_report(options_.out, evaluation, known_);
-    write_grad_cams(options_.out / "gradcam", ctx_, *loaded_.model, loaded_.preprocessing, known_,
-                    options_.gradcam, confidence_.temperature);
+    if (ctx_.device()->name() == "cpu" || options_.gradcam == 0) return write_grad_cams(ctx_, loaded_);
+    // Gradients are the processor's.
+    const Context cpu(Device::cpu(options_.threads));
+    write_grad_cams(cpu, load_model(cpu, options_.model));
   }
 
  private:
+  void write_grad_cams(const Context& ctx, const LoadedModel& loaded) const {
+    pila::write_grad_cams(options_.out / "gradcam", ctx, *loaded.model, loaded.preprocessing, known_,
+                          options_.gradcam, confidence_.temperature);
+  }
+
   Predictions predict(const std::vector<LabelledFile>& files, const fs::path& folder,
                       Progress& progress) const {
     PredictOptions how;

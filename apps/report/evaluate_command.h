@@ -18,8 +18,9 @@ struct EvaluateOptions {
   std::string json;  // empty: none; "-": standard output, in place of the table
   int gradcam = 0;
   std::int64_t batch = 8;
+  std::string device = "cpu";  // see open_device()
   int threads = 0;
-  std::optional<Precision> precision;  // of the network's products; none: the model decides
+  std::optional<Precision> precision;  // of the network; none: the device and the model decide
 };
 
 // Returns the exit code; throws what ends the work.

@@ -1,7 +1,7 @@
 // pila-bench-model: runs MobileNetV2 when told to, so that a driver can take turns between programs.
-// On standard input, "run" does the work once and answers with milliseconds and the loss; the input's end
-// ends the program. Before the first one it warms up and says "ready" with the mebibytes of memory that
-// model, inputs and warm-up took. In int8, ranges are those of the input images.
+// On standard input, "run" does the work once and answers with milliseconds and the loss, for inference the
+// first logit; the input's end ends the program. Before the first one it warms up and says "ready" with the
+// mebibytes of memory that model, inputs and warm-up took. In int8, ranges are those of the input images.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "apps/core/device.h"
 #include "apps/core/precision.h"
 #include "apps/core/stopwatch.h"
 #include "bench/models/calibrate.h"
@@ -28,7 +29,7 @@ namespace {
 constexpr std::int64_t kClasses = 1000;  // of the ImageNet head
 
 struct Options {
-  std::string mode, input, weights, output;
+  std::string mode, input, weights, output, device = "cpu";
   double width = 1;
   std::int64_t size = 224, batch = 1;
   int threads = 1, warm_ups = 3;
@@ -70,7 +71,9 @@ Inputs read_inputs(const Context& ctx, const Options& options) {
 class Network {
  public:
   explicit Network(const Options& options)
-      : ctx_(Device::cpu(options.threads)), inputs_(read_inputs(ctx_, options)), model_(ctx_, spec(options)) {
+      : ctx_(open_device(options.device, options.threads)),
+        inputs_(read_inputs(ctx_, options)),
+        model_(ctx_, spec(options)) {
     if (!options.weights.empty()) load_weights(ctx_, model_, read_weight_file(options.weights));
     if (options.mode == "train") {
       std::vector<AdamParameter> parameters;
@@ -84,16 +87,27 @@ class Network {
       if (options.precision == Precision::i8) {
         description.ranges = calibrate(ctx_, model_, size, inputs_.images);
       }
-      planned_.emplace(ctx_, model_, size, GraphInput::images, plan_options(description, options.precision));
+      planned_.emplace(ctx_, model_, size, GraphInput::images,
+                       plan_options(*ctx_.device(), description, options.precision));
       planned_->session(options.batch).input().assign(ctx_, inputs_.images);
     }
   }
 
-  // Does the work once. Returns the loss.
-  float run() { return adam_ ? train() : infer(); }
+  // Does the work once, and waits for it.
+  void run() {
+    if (adam_) {
+      loss_ = train();
+    } else {
+      session().run();
+      ctx_.device()->api().synchronize(ctx_.stream());
+    }
+  }
+
+  // Of the last run: the loss, or the first logit.
+  float answer() { return adam_ ? loss_ : logits()[0]; }
 
   // What inference gives: float32 [batch, classes].
-  std::vector<float> logits() { return run_plan().to_vector<float>(ctx_); }
+  std::vector<float> logits() { return session().output(kLogitsOutput).to_vector<float>(ctx_); }
 
  private:
   static ModelSpec spec(const Options& options) {
@@ -108,13 +122,7 @@ class Network {
     return ops::mean(ctx, ops::sparse_cross_entropy(ctx, logits, inputs_.labels));
   }
 
-  const Tensor& run_plan() {
-    const Session& session = planned_->session(inputs_.images.shape()[0]);
-    session.run();
-    return session.output(kLogitsOutput);
-  }
-
-  float infer() { return loss_of(ctx_, run_plan()).item<float>(ctx_); }
+  const Session& session() { return planned_->session(inputs_.images.shape()[0]); }
 
   // Forward with batch statistics, backward, one Adam step.
   float train() {
@@ -133,6 +141,7 @@ class Network {
   Model model_;
   std::optional<PlannedModel> planned_;  // infers
   std::optional<Adam> adam_;             // trains
+  float loss_ = 0;
 };
 
 void write_output(const std::string& name, const std::vector<float>& values) {
@@ -152,9 +161,9 @@ void serve(const Options& options) {
   for (std::string line; std::getline(std::cin, line);) {
     if (line != "run") throw UsageError("\"run\" is expected, got \"" + line + "\"");
     Stopwatch watch;
-    const float loss = network.run();
+    network.run();
     const double milliseconds = watch.lap_ms();
-    std::cout << milliseconds << " " << loss << std::endl;
+    std::cout << milliseconds << " " << network.answer() << std::endl;
   }
 }
 
@@ -173,6 +182,7 @@ int main(int argc, char** argv) {
   app.add_option("--batch", options.batch)->capture_default_str();
   app.add_option("--threads", options.threads)->capture_default_str();
   app.add_option("--warm-ups", options.warm_ups)->capture_default_str();
+  pila::add_device_option(app, options.device);
   pila::add_precision_option(app, options.precision);
   CLI11_PARSE(app, argc, argv);
   try {

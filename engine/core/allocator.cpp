@@ -52,8 +52,12 @@ Allocator::Block Allocator::allocate(std::size_t bytes) {
     }
   }
   if (block.memory == nullptr) {
+    const kernels::DeviceMemory memory = api_.memory();
     throw DeviceError("[allocator] out of memory: expected room for " + std::to_string(bytes) +
-                      " bytes beside the " + std::to_string(statistics_.bytes_in_use) + " in use");
+                      " bytes beside the " + std::to_string(statistics_.bytes_in_use) + " in use" +
+                      (memory.total == 0 ? ""
+                                         : "; of the device's " + std::to_string(memory.total) + " bytes " +
+                                               std::to_string(memory.free) + " are free"));
   }
   statistics_.bytes_in_use += block.bytes;
   statistics_.peak_bytes_in_use = std::max(statistics_.peak_bytes_in_use, statistics_.bytes_in_use);

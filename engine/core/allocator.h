@@ -1,5 +1,6 @@
 // A cache of device memory: freed blocks are kept and handed out again, since a training step asks for the
-// same sizes every time.
+// same sizes every time. A block may be handed out while queued work still uses it: what is queued behind
+// that on the device's stream waits for it. Who uses another stream waits for that one before giving back.
 #pragma once
 
 #include <cstddef>
@@ -32,8 +33,8 @@ class Allocator {
     std::size_t bytes = 0;  // at least what was asked for
   };
 
-  // Throws DeviceError with the bytes asked for when the device has no memory left, after giving the cache
-  // back to it. Zero bytes is an empty block.
+  // Throws DeviceError with the bytes asked for, in use and free when the device has no memory left, after
+  // giving the cache back to it. Zero bytes is an empty block.
   Block allocate(std::size_t bytes);
   void release(Block block) noexcept;
 

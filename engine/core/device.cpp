@@ -17,8 +17,9 @@ std::shared_ptr<Device> Device::reference() {
 }
 
 Device::Device(std::string name, std::unique_ptr<kernels::DeviceApi> api, const kernels::KernelTable& kernels,
-               int threads)
+               int threads, std::string description)
     : name_(std::move(name)),
+      description_(description.empty() ? name_ : std::move(description)),
       api_(std::move(api)),
       kernels_(kernels),
       stream_(api_->create_stream(threads)),

@@ -26,6 +26,8 @@ std::string to_string(Precision precision) {
   switch (precision) {
     case Precision::f32:
       return "float32";
+    case Precision::f16:
+      return "float16";
     case Precision::bf16:
       return "bfloat16";
     case Precision::i8:

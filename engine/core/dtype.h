@@ -11,12 +11,13 @@
 namespace pila {
 
 using kernels::Activation;
+using kernels::channel_type;
 using kernels::DType;
 using kernels::Precision;
 using kernels::size_of;
 
 std::string to_string(DType type);           // "float32", "uint8"
-std::string to_string(Precision precision);  // "float32", "bfloat16", "int8"
+std::string to_string(Precision precision);  // "float32", "float16", "bfloat16", "int8"
 constexpr bool is_floating(DType type) {
   return type == DType::f32 || type == DType::f64 || type == DType::f16 || type == DType::bf16;
 }

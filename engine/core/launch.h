@@ -24,6 +24,18 @@ class KernelCall {
   virtual kernels::Status run(const kernels::Launch& launch) const = 0;
 };
 
+// Names what the device's work is for, while it is in scope.
+class Range {
+ public:
+  Range(kernels::DeviceApi& api, std::string_view name) : api_(api) { api_.begin_range(name); }
+  ~Range() { api_.end_range(); }
+  Range(const Range&) = delete;
+  Range& operator=(const Range&) = delete;
+
+ private:
+  kernels::DeviceApi& api_;
+};
+
 // Takes what operations would launch.
 class CallCollector {
  public:
@@ -72,6 +84,7 @@ void launch(const Context& ctx, std::string_view op, const Args& args, std::span
     return;
   }
 
+  const Range range(ctx.device()->api(), op);
   const std::size_t bytes = kernel->workspace == nullptr ? 0 : kernel->workspace(args, ctx.stream());
   kernels::Status status = nullptr;
   if (bytes == 0) {

@@ -44,7 +44,12 @@ std::string to_string(std::span<const Tensor> tensors) {
 Storage::Storage(std::shared_ptr<Device> device, std::size_t bytes)
     : device_(std::move(device)), block_(device_->allocator().allocate(bytes)) {}
 
-Storage::~Storage() { device_->allocator().release(block_); }
+Storage::Storage(std::shared_ptr<Device> device, void* borrowed)
+    : device_(std::move(device)), block_{borrowed, 0}, owns_(false) {}
+
+Storage::~Storage() {
+  if (owns_) device_->allocator().release(block_);
+}
 
 Tensor Tensor::empty(const Context& ctx, const TensorSpec& spec) {
   return Tensor(
@@ -64,6 +69,10 @@ Tensor Tensor::full(const Context& ctx, const TensorSpec& spec, double value) {
   args.y = tensor.data();
   launch(ctx, "fill", args, {&tensor, 1});
   return tensor;
+}
+
+Tensor Tensor::borrow(const Context& ctx, const TensorSpec& spec, void* memory) {
+  return Tensor(std::make_shared<const Impl>(spec, std::make_shared<const Storage>(ctx.device(), memory)));
 }
 
 Tensor Tensor::symbolic(const TensorSpec& spec) {

@@ -30,6 +30,8 @@ struct TensorSpec {
 class Storage {
  public:
   Storage(std::shared_ptr<Device> device, std::size_t bytes);  // throws DeviceError
+  // The device's memory that somebody else owns.
+  Storage(std::shared_ptr<Device> device, void* borrowed);
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
@@ -42,6 +44,7 @@ class Storage {
  private:
   std::shared_ptr<Device> device_;
   Allocator::Block block_;
+  bool owns_ = true;
   mutable std::atomic<std::uint64_t> version_{0};
 };
 
@@ -62,6 +65,8 @@ class Tensor {
   static Tensor from(const Context& ctx, const Shape& shape, const std::vector<T>& values) {
     return from(ctx, shape, std::span<const T>(values));
   }
+  // A tensor in device memory that somebody else owns, and keeps for as long.
+  static Tensor borrow(const Context& ctx, const TensorSpec& spec, void* memory);
   // A tensor without memory, as tracing hands out.
   static Tensor symbolic(const TensorSpec& spec);
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <variant>
 
 #include "engine/core/dtype.h"
@@ -17,7 +18,9 @@
 
 namespace pila {
 
+class Context;
 class Op;
+struct TensorSpec;
 
 // Each operation's inputs stand in the order given here; those in brackets are there where the attributes say
 // so. A residual is added behind the activation, and only where nobody asks for gradients.
@@ -86,6 +89,11 @@ struct BinaryAttributes {  // a, b
   bool operator==(const BinaryAttributes&) const = default;
 };
 
+struct CastAttributes {  // x
+  DType from = DType::f32, to = DType::f32;
+  bool operator==(const CastAttributes&) const = default;
+};
+
 struct AffineAttributes {  // x
   double factor = 1, offset = 0;
   bool operator==(const AffineAttributes&) const = default;
@@ -125,9 +133,9 @@ struct ImageToFloatAttributes {  // pixels uint8 [..., channels]
 // Operations that no graph is searched for have none.
 using Attributes = std::variant<std::monostate, ConvAttributes, ImageConvAttributes, MatmulAttributes,
                                 PooledMatmulAttributes, InvertedResidualAttributes, BatchNormAttributes,
-                                ActivationAttributes, BinaryAttributes, AffineAttributes, ZeroPadAttributes,
-                                MaxPoolAttributes, ReduceAttributes, ReshapeAttributes, SoftmaxAttributes,
-                                ImageToFloatAttributes>;
+                                ActivationAttributes, BinaryAttributes, CastAttributes, AffineAttributes,
+                                ZeroPadAttributes, MaxPoolAttributes, ReduceAttributes, ReshapeAttributes,
+                                SoftmaxAttributes, ImageToFloatAttributes>;
 
 // New operations for passes that put one in the place of several.
 std::shared_ptr<const Op> make_op(const ConvAttributes& attributes);
@@ -136,6 +144,11 @@ std::shared_ptr<const Op> make_op(const MatmulAttributes& attributes);
 std::shared_ptr<const Op> make_op(const PooledMatmulAttributes& attributes);
 std::shared_ptr<const Op> make_op(const InvertedResidualAttributes& attributes);
 std::shared_ptr<const Op> make_op(const BatchNormAttributes& attributes);
+std::shared_ptr<const Op> make_op(const CastAttributes& attributes);
+
+// Whether the device has a kernel for it on such inputs.
+bool has_kernel(const Context& ctx, const InvertedResidualAttributes& attributes,
+                std::span<const TensorSpec> inputs);
 
 }  // namespace ops
 }  // namespace pila

@@ -52,7 +52,7 @@ class Convolution : public Op {
   Attributes attributes() const override { return attributes_; }
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
-    check_same_type(name(), inputs);
+    check_types_with_biases(name(), inputs);
     const ConvShape& shape = attributes_.shape;
     if (attributes_.bias && inputs[2].shape != Shape{shape.out_c}) {
       throw_expected(name(), "a bias of " + Shape{shape.out_c}.to_string(), inputs);

@@ -133,18 +133,19 @@ class Affine : public Op {
 
 class Cast : public Op {
  public:
-  Cast(DType from, DType to) : from_(from), to_(to) {}
+  explicit Cast(const CastAttributes& attributes) : attributes_(attributes) {}
   std::string_view name() const override { return "cast"; }
+  Attributes attributes() const override { return attributes_; }
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
-    return {{inputs[0].shape, to_}};
+    return {{inputs[0].shape, attributes_.to}};
   }
 
   void run(const Context& ctx, std::span<const Tensor> inputs,
            std::span<const Tensor> outputs) const override {
     kernels::Cast args;
-    args.from = from_;
-    args.to = to_;
+    args.from = attributes_.from;
+    args.to = attributes_.to;
     args.count = inputs[0].shape().elements();
     args.x = inputs[0].data();
     args.y = outputs[0].data();
@@ -152,11 +153,11 @@ class Cast : public Op {
   }
 
   std::vector<Tensor> backward(const Context& ctx, const BackwardArgs& args) const override {
-    return {cast(ctx, args.output_gradients[0], from_)};
+    return {cast(ctx, args.output_gradients[0], attributes_.from)};
   }
 
  private:
-  DType from_, to_;
+  CastAttributes attributes_;
 };
 
 // Its own gradient, under the same key.
@@ -204,6 +205,10 @@ class Dropout : public Op {
 
 }  // namespace
 
+std::shared_ptr<const Op> make_op(const CastAttributes& attributes) {
+  return std::make_shared<const Cast>(attributes);
+}
+
 Tensor add(const Context& ctx, const Tensor& a, const Tensor& b) {
   return binary(ctx, BinaryKind::add, a, b);
 }
@@ -238,7 +243,7 @@ Tensor affine(const Context& ctx, const Tensor& x, double factor, double offset)
 }
 
 Tensor cast(const Context& ctx, const Tensor& x, DType type) {
-  return x.type() == type ? x : apply_to_one<Cast>(ctx, {x}, x.type(), type);
+  return x.type() == type ? x : apply_to_one<Cast>(ctx, {x}, CastAttributes{x.type(), type});
 }
 
 Tensor dropout(const Context& ctx, const Tensor& x, double rate, std::uint32_t place, bool per_sample) {

@@ -25,7 +25,7 @@ class ImageConv : public WithoutGradient {
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
     if (inputs[0].type != DType::u8) throw_expected(name(), "pixels of uint8", inputs);
-    check_same_type(name(), inputs.subspan(1));
+    check_types_with_biases(name(), inputs.subspan(1));
     return {{output_of(attributes_.shape, attributes_.shape.out_c), inputs[1].type}};
   }
 
@@ -55,7 +55,7 @@ class PooledMatmul : public WithoutGradient {
   Attributes attributes() const override { return attributes_; }
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
-    check_same_type(name(), inputs);
+    check_types_with_biases(name(), inputs);
     const Shape &x = inputs[0].shape, &b = inputs[1].shape;
     if (x.rank() < 2 || b.rank() < 2 || x[-1] != b[-2]) {
       throw_expected(name(), "x [n, ..., k] and b [k, columns]", inputs);
@@ -92,7 +92,7 @@ class InvertedResidual : public WithoutGradient {
   Attributes attributes() const override { return attributes_; }
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
-    check_same_type(name(), inputs);
+    check_types_with_biases(name(), inputs);
     const auto& [shape, expand, depthwise, project, residual] = attributes_;
     std::int64_t channels = shape.out_c;
     if (project.present) {
@@ -104,14 +104,23 @@ class InvertedResidual : public WithoutGradient {
 
   void run(const Context& ctx, std::span<const Tensor> inputs,
            std::span<const Tensor> outputs) const override {
-    const auto& [shape, expand, depthwise, project, residual] = attributes_;
-    kernels::InvertedResidual args;
-    args.type = inputs[0].type();
-    args.in_c = inputs[0].shape()[-1];
-    args.out_c = outputs[0].shape()[-1];
-    args.depthwise = shape;
     auto next = inputs.begin();
-    const auto take = [&](bool present) -> const void* { return present ? (next++)->data() : nullptr; };
+    kernels::InvertedResidual args =
+        arguments(inputs[0].spec(), outputs[0].spec(), [&] { return (next++)->data(); });
+    args.y = outputs[0].data();
+    launch(ctx, name(), args, inputs);
+  }
+
+  // next() gives the addresses of the inputs that are there, in order.
+  template <class Next>
+  kernels::InvertedResidual arguments(const TensorSpec& x, const TensorSpec& y, const Next& next) const {
+    const auto& [shape, expand, depthwise, project, residual] = attributes_;
+    const auto take = [&](bool present) -> const void* { return present ? next() : nullptr; };
+    kernels::InvertedResidual args;
+    args.type = x.type;
+    args.in_c = x.shape[-1];
+    args.out_c = y.shape[-1];
+    args.depthwise = shape;
     args.x = take(true);
     args.expand = pointwise(expand, take);
     args.depthwise_w = take(true);
@@ -119,8 +128,7 @@ class InvertedResidual : public WithoutGradient {
     args.depthwise_activation = depthwise.activation;
     args.project = pointwise(project, take);
     args.residual = take(residual);
-    args.y = outputs[0].data();
-    launch(ctx, name(), args, inputs);
+    return args;
   }
 
  private:
@@ -145,6 +153,14 @@ std::shared_ptr<const Op> make_op(const ImageConvAttributes& attributes) {
 
 std::shared_ptr<const Op> make_op(const PooledMatmulAttributes& attributes) {
   return std::make_shared<const PooledMatmul>(attributes);
+}
+
+bool has_kernel(const Context& ctx, const InvertedResidualAttributes& attributes,
+                std::span<const TensorSpec> inputs) {
+  alignas(64) static const std::byte somewhere{};
+  const InvertedResidual block(attributes);
+  const auto args = block.arguments(inputs[0], block.infer(inputs)[0], [] { return &somewhere; });
+  return kernels::entry_of(ctx.kernels(), &args).select(args) != nullptr;
 }
 
 std::shared_ptr<const Op> make_op(const InvertedResidualAttributes& attributes) {

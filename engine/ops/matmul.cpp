@@ -22,7 +22,7 @@ class Matmul : public Op {
   std::string_view name() const override { return "matmul"; }
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
-    check_same_type(name(), inputs);
+    check_types_with_biases(name(), inputs);
     const kernels::Matmul args = extents();
     const auto& [a, b, y, transpose_a, transpose_b, activation, bias, residual, rounding] = attributes_;
     const std::int64_t inner = transpose_b ? columns_of(b) : rows_of(b);

@@ -4,15 +4,12 @@
 namespace pila::ops {
 namespace {
 
-// Gamma, beta and statistics stay in float32 where images are in 16 bits.
-DType parameter_type(DType type) { return type == DType::f64 ? DType::f64 : DType::f32; }
-
 // Inputs: x, then gamma, beta and perhaps mean and variance.
 void check_batch_norm(std::string_view op, std::span<const TensorSpec> inputs) {
   check_same_type(op, inputs.first(1));
   const TensorSpec& x = inputs[0];
   if (x.shape.rank() == 0) throw_expected(op, "x with channels", inputs);
-  const TensorSpec parameter{{x.shape[-1]}, parameter_type(x.type)};
+  const TensorSpec parameter{{x.shape[-1]}, channel_type(x.type)};
   for (const TensorSpec& input : inputs.subspan(1)) {
     if (input != parameter) {
       throw_expected(op, "parameters and statistics of " + parameter.to_string() + " for x", inputs);

@@ -26,6 +26,17 @@ void check_same_type(std::string_view op, std::span<const TensorSpec> inputs, bo
   }
 }
 
+void check_types_with_biases(std::string_view op, std::span<const TensorSpec> inputs) {
+  check_same_type(op, inputs.first(1));
+  const DType type = inputs[0].type;
+  for (const TensorSpec& input : inputs.subspan(1)) {
+    if (input.type != (input.shape.rank() == 1 ? channel_type(type) : type)) {
+      throw_expected(op, "tensors of " + to_string(type) + " and biases of " + to_string(channel_type(type)),
+                     inputs);
+    }
+  }
+}
+
 WindowAxis place_window(std::int64_t extent, std::int64_t window, int stride, int dilation, Padding padding) {
   const std::int64_t reach = (window - 1) * dilation + 1;
   if (padding == Padding::valid) return {extent < reach ? 0 : (extent - reach) / stride + 1, 0};

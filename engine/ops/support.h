@@ -26,6 +26,9 @@ namespace pila::ops {
 // Throws ShapeError unless all inputs have the first one's type, and a floating-point one if asked.
 void check_same_type(std::string_view op, std::span<const TensorSpec> inputs, bool floating = true);
 
+// The same for operations with weights: of rank 1 behind the first input are biases, of channel_type().
+void check_types_with_biases(std::string_view op, std::span<const TensorSpec> inputs);
+
 // Applies a new Operation(attributes...).
 template <class Operation, class... Attributes>
 std::vector<Tensor> apply_new(const Context& ctx, std::initializer_list<Tensor> inputs,

@@ -14,6 +14,7 @@ std::vector<std::shared_ptr<const Pass>> inference_passes(Precision precision, c
           std::make_shared<FuseResidual>(),
           std::make_shared<FusePixels>(),
           std::make_shared<LowerPrecision>(precision, ranges),
+          std::make_shared<Store16Bits>(precision),
           std::make_shared<FuseInvertedResidual>(),
           std::make_shared<FusePooling>()};
 }

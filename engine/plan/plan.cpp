@@ -5,7 +5,6 @@
 #endif
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "engine/core/error.h"
@@ -16,26 +15,31 @@ namespace pila {
 namespace {
 
 constexpr const char* kPrepareWeights = "prepare-weights";
-
-TensorSpec bytes_spec(std::size_t count) { return {{static_cast<std::int64_t>(count)}, DType::u8}; }
+constexpr const char* kCaptureWork = "capture-work";
 
 bool contains(const std::vector<std::string>& names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();
 }
 
 void check_passes(const std::vector<std::string>& names) {
-  std::string known = kPrepareWeights;
+  std::string known = std::string(kPrepareWeights) + ", " + kCaptureWork;
   for (const auto& pass : inference_passes()) known.append(", ").append(pass->name());
   for (const std::string& name : names) {
     const bool is_pass =
         std::ranges::any_of(inference_passes(), [&](const auto& pass) { return pass->name() == name; });
-    if (!is_pass && name != kPrepareWeights) {
+    if (!is_pass && name != kPrepareWeights && name != kCaptureWork) {
       throw UsageError("[plan] expected one of the passes " + known + ", got '" + name + "'");
     }
   }
 }
 
 void check_precision(const Context& ctx, const PlanOptions& options) {
+  const bool stores = ctx.kernels().stores_16_bits;
+  if (options.precision == (stores ? Precision::i8 : Precision::f16)) {
+    throw UsageError(std::string("[plan] expected precision float32, bfloat16 or ") +
+                     (stores ? "float16" : "int8") + " on device " + ctx.device()->name() + ", got " +
+                     to_string(options.precision));
+  }
   const char* lacks = ctx.kernels().lacks_bf16;
   if (options.precision == Precision::bf16 && lacks != nullptr) {
     throw UsageError(std::string("[plan] expected a processor with ") + lacks +
@@ -88,7 +92,8 @@ void check(const Context& ctx, const PlanOptions& options) {
 
 std::shared_ptr<const Plan> Plan::build(const Context& ctx, Graph graph, const PlanOptions& options) {
   check(ctx, options);
-  const std::shared_ptr<Plan> plan(new Plan(ctx.inference().no_grad(), std::move(graph)));
+  const bool captures = ctx.device()->api().captures() && !contains(options.without, kCaptureWork);
+  const std::shared_ptr<Plan> plan(new Plan(ctx.inference().no_grad(), std::move(graph), captures));
   plan->rewrite(options);
   plan->lay_out();
   plan->prepare(!contains(options.without, kPrepareWeights));
@@ -140,14 +145,15 @@ void Plan::lay_out() {
   layout_ = plan_memory(lifetimes);
 }
 
-Tensor Plan::tensor_of(ValueId id, const Tensor& memory) const {
+Tensor Plan::tensor_of(ValueId id, const Memory& memory) const {
   const ValueId root = roots_[id];
   const Value& value = graph_.value(id);
   if (graph_.is_constant(root)) return graph_.value(root).constant.view(value.spec.shape);
-  return memory.within(layout_.offsets[root], value.spec);
+  if (memory.input && root == graph_.inputs()[0]) return memory.input.view(value.spec.shape);
+  return memory.block.within(layout_.offsets[root], value.spec);
 }
 
-Plan::BoundCalls Plan::bind(const Tensor& memory, std::vector<std::size_t>* nodes) const {
+Plan::BoundCalls Plan::bind(const Memory& memory, std::vector<std::size_t>* nodes) const {
   Collector collector;
   const Context collecting = ctx_.with_collector(&collector);
   for (std::size_t n = 0; n < graph_.nodes().size(); ++n) {
@@ -167,7 +173,7 @@ Plan::BoundCalls Plan::bind(const Tensor& memory, std::vector<std::size_t>* node
 }
 
 void Plan::prepare(bool weights) {
-  const Tensor memory = Tensor::empty(ctx_, bytes_spec(layout_.bytes));
+  const Memory memory{Tensor::empty(ctx_, bytes_spec(layout_.bytes)), {}};
   std::vector<std::size_t> nodes;
   const BoundCalls bound = bind(memory, &nodes);
   // One block for all: large enough for a device to give it large pages.
@@ -249,38 +255,6 @@ std::string Plan::explain() const {
   text += std::to_string(session_bytes()) + " bytes a session (" + std::to_string(workspace_bytes_) +
           " of them workspace), " + std::to_string(prepared_bytes()) + " of prepared weights\n";
   return text;
-}
-
-Session::Session(std::shared_ptr<const Plan> plan) : plan_(std::move(plan)) {
-  const Context& ctx = plan_->ctx_;
-  memory_ = Tensor::empty(ctx, bytes_spec(plan_->layout_.bytes));
-  workspace_ = Tensor::empty(ctx, bytes_spec(plan_->workspace_bytes_));
-  calls_ = plan_->bind(memory_);
-  for (const ValueId id : plan_->graph_.inputs()) inputs_.push_back(plan_->tensor_of(id, memory_));
-  for (const ValueId id : plan_->graph_.outputs()) outputs_.push_back(plan_->tensor_of(id, memory_));
-}
-
-void Session::run_call(std::size_t i) const {
-  const Tensor& prepared = plan_->calls_[i].prepared;
-  const kernels::Status status =
-      calls_[i]->run({&plan_->ctx_.stream(), workspace_.data(), prepared ? prepared.data() : nullptr});
-  if (status != nullptr) throw_kernel_failed("plan", calls_[i]->kernel(), status);
-}
-
-void Session::run() const {
-  for (std::size_t i = 0; i < calls_.size(); ++i) run_call(i);
-}
-
-std::vector<double> Session::run_timed() const {
-  using Clock = std::chrono::steady_clock;
-  std::vector<double> milliseconds(plan_->graph_.nodes().size());
-  for (std::size_t i = 0; i < calls_.size(); ++i) {
-    const auto start = Clock::now();
-    run_call(i);
-    milliseconds[plan_->calls_[i].node] +=
-        std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-  }
-  return milliseconds;
 }
 
 }  // namespace pila

@@ -14,11 +14,15 @@
 
 namespace pila {
 
+// Memory for `count` bytes.
+inline TensorSpec bytes_spec(std::size_t count) { return {{static_cast<std::int64_t>(count)}, DType::u8}; }
+
 struct PlanOptions {
-  // Names of passes to leave out (see pass.h), or "prepare-weights".
+  // Names of passes to leave out (see pass.h), "prepare-weights", or "capture-work", which lets a GPU have
+  // all of a run at once.
   std::vector<std::string> without = {};
-  // What products of float32 with the network's weights round their factors to; to int8, those that have a
-  // range.
+  // What the network is stored in, on devices with types of 16 bits; on others, what products of float32 with
+  // its weights round their factors to; to int8, those that have a range.
   Precision precision = Precision::f32;
   Ranges ranges = {};
 };
@@ -26,6 +30,12 @@ struct PlanOptions {
 // Throws UsageError for names of passes that there are not, and for a precision that the device does not
 // have.
 void check(const Context& ctx, const PlanOptions& options);
+
+// Where a session computes.
+struct SessionPlace {
+  kernels::Stream* stream = nullptr;  // null: the device's; another one is waited for before the session ends
+  void* input = nullptr;              // of the device, for the first input; null: memory of the session's own
+};
 
 // Immutable once it is built, and shared by the sessions that run it.
 class Plan {
@@ -57,19 +67,26 @@ class Plan {
     Tensor prepared;  // a part of the plan's; undefined where there is nothing to prepare
   };
   using BoundCalls = std::vector<std::unique_ptr<const KernelCall>>;
+  // Of one session.
+  struct Memory {
+    Tensor block;  // laid out as layout_ says
+    Tensor input;  // the first input, where it lies elsewhere
+  };
 
-  Plan(const Context& ctx, Graph graph) : ctx_(ctx), graph_(std::move(graph)) {}
+  Plan(const Context& ctx, Graph graph, bool captures)
+      : ctx_(ctx), graph_(std::move(graph)), captures_(captures) {}
   void rewrite(const PlanOptions& options);
   void lay_out();
   void prepare(bool weights);
   // Gives back constants that kernels have their own copies of.
   void drop_prepared_constants();
   // The kernels of all nodes over values in `memory`; where `nodes` is given, it learns each one's node.
-  BoundCalls bind(const Tensor& memory, std::vector<std::size_t>* nodes = nullptr) const;
-  Tensor tensor_of(ValueId id, const Tensor& memory) const;
+  BoundCalls bind(const Memory& memory, std::vector<std::size_t>* nodes = nullptr) const;
+  Tensor tensor_of(ValueId id, const Memory& memory) const;
 
   Context ctx_;
   Graph graph_;
+  bool captures_;  // sessions do, what they run
   std::vector<PassResult> passes_;
   std::vector<ValueId> roots_;  // by value: whose memory it has; a view has another's
   MemoryLayout layout_;         // by value
@@ -79,28 +96,35 @@ class Plan {
   Tensor dropped_;  // where arguments that no kernel reads any more point to
 };
 
-// One run at a time of a plan, in memory of its own. Several sessions may run at once.
+// One run at a time of a plan, in memory of its own. Several sessions may run at once: on a GPU, those that
+// have streams of their own.
 class Session {
  public:
-  explicit Session(std::shared_ptr<const Plan> plan);
+  // Where the device captures work, runs once and captures that. Throws what run() throws.
+  explicit Session(std::shared_ptr<const Plan> plan, const SessionPlace& place = {});
 
   // The caller fills the inputs before a run and reads the outputs after it: they are overwritten by the
   // next.
   const Tensor& input(std::size_t i = 0) const { return inputs_.at(i); }
   const Tensor& output(std::size_t i = 0) const { return outputs_.at(i); }
   const Plan& plan() const { return *plan_; }
-  void run() const;  // throws DeviceError when a kernel fails
-  // Milliseconds that each node of the plan's graph took, in one run. The CPU's clock: devices that work
-  // behind the caller's back need their own.
+  // Queues a run, behind what is queued already; throws DeviceError when a kernel fails.
+  void run() const;
+  // Milliseconds that each node of the plan's graph took on the device, in one run, kernel by kernel.
   std::vector<double> run_timed() const;
 
  private:
   void run_call(std::size_t i) const;
+  void run_calls() const;
+  void capture();
 
   std::shared_ptr<const Plan> plan_;
-  Tensor memory_, workspace_;
+  kernels::Stream* stream_;
+  Plan::Memory memory_;
+  Tensor workspace_;
   Plan::BoundCalls calls_;
   std::vector<Tensor> inputs_, outputs_;
+  std::unique_ptr<kernels::CapturedWork> work_;  // null: calls run one by one
 };
 
 }  // namespace pila

@@ -28,10 +28,14 @@ constexpr std::size_t size_of(DType type) {
 
 enum class Activation : std::uint8_t { none, relu, relu6, silu, sigmoid };
 
+// The type of biases and of everything else that has one number for each channel.
+constexpr DType channel_type(DType type) { return type == DType::f64 ? DType::f64 : DType::f32; }
+
 // What a product or convolution does to its sums before storing them:
-// y = activation(sum + bias[channel]) + residual. Null pointers are left out.
+// y = activation(sum + bias[channel]) + residual. Null pointers are left out. In 16 bits sums are float32 and
+// rounded once, when they are stored.
 struct Epilogue {
-  const void* bias = nullptr;      // [output channels]
+  const void* bias = nullptr;      // [output channels] of channel_type()
   const void* residual = nullptr;  // shaped as the output
   Activation activation = Activation::none;
 };

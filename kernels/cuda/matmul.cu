@@ -105,19 +105,15 @@ __global__ void __launch_bounds__(FmaTile::kThreads, 4)
   const std::int64_t end = begin + split_depth < depth ? begin + split_depth : depth;
   FmaTile tile;
   tile.multiply(a, b, row, column, begin, end, shared_memory<float>());
-#pragma unroll
-  for (int i = 0; i < FmaTile::kThreadRows; ++i) {
-#pragma unroll
-    for (int j = 0; j < FmaTile::kThreadColumns; ++j) {
-      const std::int64_t r = row + FmaTile::row_of(i), c = column + FmaTile::column_of(j);
-      if (r >= a.others || c >= b.others) continue;
-      if (partial == nullptr) {
-        finish.store(r, c, tile.sums[i][j]);
-      } else {
-        partial[(blockIdx.y * a.others + r) * b.others + c] = tile.sums[i][j];
-      }
+  tile.for_sums(shared_memory<float>(), [&](int i, int j, float sum) {
+    const std::int64_t r = row + i, c = column + j;
+    if (r >= a.others || c >= b.others) return;
+    if (partial == nullptr) {
+      finish.store(r, c, sum);
+    } else {
+      partial[(blockIdx.y * a.others + r) * b.others + c] = sum;
     }
-  }
+  });
 }
 
 template <class T>

@@ -1,15 +1,6 @@
 #include "kernels/cuda/stream.h"
 
-#include <stdexcept>
-#include <string>
-
 namespace pila::kernels::cuda {
-
-void check(cudaError_t error, const char* call) {
-  if (error == cudaSuccess) return;
-  throw std::runtime_error(std::string("[cuda] ") + call + ": " + cudaGetErrorString(error) + " (" +
-                           cudaGetErrorName(error) + ")");
-}
 
 StagingSlot::StagingSlot() {
   check(cudaEventCreateWithFlags(&done_, cudaEventDisableTiming), "cudaEventCreateWithFlags");
@@ -21,21 +12,50 @@ StagingSlot::StagingSlot() {
   memory_ = static_cast<unsigned char*>(memory);
 }
 
-// Nothing can be done about what fails here.
+// Nothing can be done about what fails in destructors.
 StagingSlot::~StagingSlot() {
   cudaEventSynchronize(done_);
   cudaFreeHost(memory_);
   cudaEventDestroy(done_);
 }
 
-void StagingSlot::record(cudaStream_t stream) { check(cudaEventRecord(done_, stream), "cudaEventRecord"); }
-
-void StagingSlot::wait() { check(cudaEventSynchronize(done_), "cudaEventSynchronize"); }
-
 CudaStream::CudaStream() {
   check(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
 }
 
 CudaStream::~CudaStream() { cudaStreamDestroy(handle_); }
+
+CudaEvent::CudaEvent(FirstFault& fault) : fault_(fault) {
+  fault_.check(cudaEventCreate(&handle_), "cudaEventCreate");
+}
+
+CudaEvent::~CudaEvent() { cudaEventDestroy(handle_); }
+
+void CudaEvent::record(Stream& stream) {
+  fault_.check(cudaEventRecord(handle_, handle_of(stream)), "cudaEventRecord");
+}
+
+void CudaEvent::wait() { fault_.check(cudaEventSynchronize(handle_), "cudaEventSynchronize"); }
+
+double CudaEvent::milliseconds_since(Event& earlier) {
+  earlier.wait();
+  wait();
+  float milliseconds = 0;
+  fault_.check(cudaEventElapsedTime(&milliseconds, static_cast<const CudaEvent&>(earlier).handle_, handle_),
+               "cudaEventElapsedTime");
+  return static_cast<double>(milliseconds);
+}
+
+CudaGraph::CudaGraph(cudaGraph_t captured, FirstFault& fault) : fault_(fault) {
+  const cudaError_t error = cudaGraphInstantiateWithFlags(&handle_, captured, 0);
+  cudaGraphDestroy(captured);
+  fault_.check(error, "cudaGraphInstantiateWithFlags");
+}
+
+CudaGraph::~CudaGraph() { cudaGraphExecDestroy(handle_); }
+
+void CudaGraph::launch(Stream& stream) {
+  fault_.check(cudaGraphLaunch(handle_, handle_of(stream)), "cudaGraphLaunch");
+}
 
 }  // namespace pila::kernels::cuda

@@ -7,11 +7,22 @@ const KernelTable& table() {
   static const KernelTable instance = [] {
     KernelTable table;
     table.device = "cuda";
+    table.stores_16_bits = true;
+    add_cast_kernels(table);
+    add_conv_kernels(table);
+    add_depthwise_kernels(table);
+    add_dropout_kernels(table);
     add_elementwise_kernels(table);
+    add_image_conv_kernels(table);
+    add_image_kernels(table);
     add_inverted_residual_kernels(table);
     add_inverted_residual_f32_kernels(table);
     add_matmul_kernels(table);
+    add_norm_kernels(table);
+    add_pool_kernels(table);
     add_pooled_matmul_kernels(table);
+    add_reduce_kernels(table);
+    add_softmax_kernels(table);
     return table;
   }();
   return instance;

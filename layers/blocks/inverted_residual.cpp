@@ -15,9 +15,7 @@ InvertedResidual::InvertedResidual(Initializer& init, const InvertedResidualSpec
                : std::optional<ZeroPadding2D>(std::in_place, spec.prefix + "pad",
                                               Borders::before_stride_2(spec.in_height, spec.in_width, 3))),
       depthwise_(init, spec.prefix + "depthwise", spec.expanded_channels(),
-                 {.kernel = 3,
-                  .stride = spec.stride,
-                  .padding = spec.stride == 1 ? ops::Padding::same : ops::Padding::valid}),
+                 {.kernel = 3, .stride = spec.stride, .padding = ops::Padding::same}),
       depthwise_bn_(init, spec.prefix + "depthwise_BN", spec.expanded_channels(), spec.epsilon,
                     spec.momentum),
       depthwise_relu_(spec.prefix + "depthwise_relu", Activation::relu6),
@@ -32,7 +30,6 @@ Tensor InvertedResidual::forward(const Context& ctx, const Tensor& x) const {
     y = expand_->conv.forward(ctx, y);
     y = expand_->bn.forward(ctx, y, expand_->relu.kind());
   }
-  if (pad_) y = pad_->forward(ctx, y);
   y = depthwise_.forward(ctx, y);
   y = depthwise_bn_.forward(ctx, y, depthwise_relu_.kind());
   y = project_.forward(ctx, y);

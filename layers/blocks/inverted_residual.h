@@ -42,7 +42,7 @@ class InvertedResidual {
   };
   std::int64_t channels_;
   std::optional<Expand> expand_;
-  std::optional<ZeroPadding2D> pad_;
+  std::optional<ZeroPadding2D> pad_;  // stands in Keras' list of layers; the depthwise convolution pads
   DepthwiseConv2D depthwise_;
   BatchNormalization depthwise_bn_;
   ActivationLayer depthwise_relu_;

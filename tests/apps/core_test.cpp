@@ -6,11 +6,13 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/core/class_names.h"
+#include "apps/core/device.h"
 #include "apps/core/output.h"
 #include "apps/core/precision.h"
 #include "apps/core/progress.h"
 #include "apps/core/verdict.h"
 #include "engine/core/error.h"
+#include "kernels/cpu/cpu.h"
 #include "tests/apps/process.h"
 
 namespace fs = std::filesystem;
@@ -135,15 +137,40 @@ TEST(Output, DevicesAreWrittenDirectly) {
 TEST(PlanOptions, TakeThePrecisionAskedForOrTheModels) {
   ModelDescription plain, calibrated;
   calibrated.ranges = {{"Conv_1", {-1, 1}}};
-  EXPECT_EQ(plan_options(plain, {}).precision, Precision::f32);
-  EXPECT_EQ(plan_options(plain, Precision::bf16).precision, Precision::bf16);
-  EXPECT_THAT([&] { plan_options(plain, Precision::i8); },
+  const auto device = Device::cpu(1);
+  EXPECT_EQ(plan_options(*device, plain, {}).precision, Precision::f32);
+  EXPECT_EQ(plan_options(*device, plain, Precision::bf16).precision, Precision::bf16);
+  EXPECT_THAT([&] { plan_options(*device, plain, Precision::i8); },
               testing::ThrowsMessage<UsageError>(HasSubstr("pila-export --model MODEL --precision int8")));
   for (const auto& asked : {std::optional<Precision>(), std::optional(Precision::i8)}) {
-    EXPECT_EQ(plan_options(calibrated, asked).precision, Precision::i8);
-    EXPECT_EQ(plan_options(calibrated, asked).ranges, calibrated.ranges);
+    EXPECT_EQ(plan_options(*device, calibrated, asked).precision, Precision::i8);
+    EXPECT_EQ(plan_options(*device, calibrated, asked).ranges, calibrated.ranges);
   }
-  EXPECT_EQ(plan_options(calibrated, Precision::f32).precision, Precision::f32);
+  EXPECT_EQ(plan_options(*device, calibrated, Precision::f32).precision, Precision::f32);
+
+  kernels::KernelTable table;
+  table.stores_16_bits = true;
+  const Device gpu("gpu", kernels::cpu::create_device_api(), table, 1);
+  EXPECT_EQ(plan_options(gpu, calibrated, {}).precision, Precision::f16);
+  EXPECT_EQ(plan_options(gpu, plain, Precision::f32).precision, Precision::f32);
+}
+
+TEST(OpenDevice, TakesTheProcessorInPlaceOfAGpuOnlyIfToldTo) {
+  EXPECT_EQ(open_device("cpu", 1)->name(), "cpu");
+  for (const char* name : {"cuda", "cuda:7"}) {
+    try {
+      EXPECT_THAT(open_device(name, 1)->name(), testing::StartsWith("cuda:"));
+    } catch (const DeviceError& error) {
+      EXPECT_THAT(error.what(),
+                  testing::AllOf(testing::StartsWith(std::string("--device ") + name + ": [cuda] "),
+                                 HasSubstr("--device auto takes the processor")));
+    }
+  }
+  testing::internal::CaptureStderr();
+  const auto chosen = open_device("auto", 1);
+  EXPECT_THAT(
+      testing::internal::GetCapturedStderr(),
+      HasSubstr(chosen->name() == "cpu" ? "computing on the processor: [cuda] " : "computing on cuda:0"));
 }
 
 TEST(Progress, TellsRateAndTimeLeft) {

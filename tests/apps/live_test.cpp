@@ -107,7 +107,7 @@ TEST_F(Live, LeavesPassesOut) {
 
   const auto unknown = live_good({"--without-pass", "fuse-all"});
   EXPECT_EQ(unknown.exit_code, 2);
-  EXPECT_THAT(unknown.err, HasSubstr("expected one of the passes prepare-weights, fold-constants"));
+  EXPECT_THAT(unknown.err, HasSubstr("expected one of the passes prepare-weights, capture-work, fold-constants"));
 }
 
 TEST_F(Live, ComputesInThePrecisionOfTheModelOrTheOptions) {
@@ -273,7 +273,9 @@ TEST_F(Live, BadInputIsOneLineOfError) {
       {"unknown option", {"--model", m, "--source", p, "--fast"}, 2, "--fast"},
       {"number expected", {"--model", m, "--source", p, "--top", "many"}, 2, "--top"},
       {"no image at a time", {"--model", m, "--source", p, "--batch", "0"}, 2, "--batch"},
-      {"unknown precision", {"--model", m, "--source", p, "--precision", "float16"}, 2, "--precision"},
+      {"unknown precision", {"--model", m, "--source", p, "--precision", "float8"}, 2, "--precision"},
+      {"precision of GPUs", {"--model", m, "--source", p, "--precision", "float16"}, 2, "got float16"},
+      {"unknown device", {"--model", m, "--source", p, "--device", "cuda:x"}, 2, "'cuda:x'"},
       {"negative threads", {"--model", m, "--source", p, "--threads", "-1"}, 2, "--threads"},
       {"absent model", {"--model", "absent.h5", "--source", p}, 1, "absent.h5: "},
       {"folder for a model", {"--model", "pictures", "--source", p}, 1, "pictures: "},

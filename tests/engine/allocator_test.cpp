@@ -39,6 +39,7 @@ class SmallDevice : public kernels::DeviceApi {
     blocks_.erase(found);
     std::free(memory);
   }
+  kernels::DeviceMemory memory() override { return {limit_ - out, limit_}; }
   void upload(void*, const void*, std::size_t, kernels::Stream&) override {}
   void download(void*, const void*, std::size_t, kernels::Stream&) override {}
   void copy(void*, const void*, std::size_t, kernels::Stream&) override {}
@@ -159,7 +160,8 @@ TEST(Allocator, SaysHowMuchItCouldNotGet) {
   const auto block = allocator.allocate(4'096);
   EXPECT_THAT([&] { allocator.allocate(20'000); },
               ThrowsMessage<DeviceError>(AllOf(HasSubstr("[allocator] out of memory"),
-                                               HasSubstr("20000 bytes"), HasSubstr("4096 in use"))));
+                                               HasSubstr("20000 bytes"), HasSubstr("4096 in use"),
+                                               HasSubstr("of the device's 10000 bytes 5904 are free"))));
   EXPECT_EQ(allocator.statistics().bytes_in_use, 4'096u);
   allocator.release(block);
 }

@@ -21,8 +21,11 @@ kernels::Status keep(const std::string& text) {
 
 kernels::Status launch(const GridShape& shape, const kernels::Stream& stream,
                        const std::function<void()>& kernel) {
-  const std::string fault = run_grid(shape, static_cast<const Stream&>(stream).schedule(), kernel);
-  return fault.empty() ? nullptr : keep("[simt] " + fault);
+  const auto& on = static_cast<const Stream&>(stream);
+  return on.queue([shape, schedule = on.schedule(), kernel]() -> kernels::Status {
+    const std::string fault = run_grid(shape, schedule, kernel);
+    return fault.empty() ? nullptr : keep("[simt] " + fault);
+  });
 }
 
 }  // namespace pila::simt

@@ -32,6 +32,16 @@ void check_all_guards() {
   for (const auto& allocation : allocations()) check_guards(allocation.second);
 }
 
+class Captured final : public kernels::CapturedWork {
+ public:
+  void launch(kernels::Stream&) override {
+    for (const auto& step : steps) {
+      if (const kernels::Status status = step()) throw std::runtime_error(status);
+    }
+  }
+  std::vector<std::function<kernels::Status()>> steps;
+};
+
 class SimtDevice final : public kernels::DeviceApi {
  public:
   explicit SimtDevice(const Schedule& schedule) : schedule_(schedule) {}
@@ -55,6 +65,11 @@ class SimtDevice final : public kernels::DeviceApi {
     check_guards(buffer);
   }
 
+  // As on a GPU of its own memory: kernels reach none of the host's.
+  kernels::HostBuffer allocate_host(std::size_t bytes) override {
+    return {DeviceApi::allocate_host(bytes).host, nullptr};
+  }
+
   void upload(void* device, const void* host, std::size_t bytes, kernels::Stream&) override {
     if (bytes != 0) std::memcpy(device, host, bytes);
   }
@@ -62,14 +77,34 @@ class SimtDevice final : public kernels::DeviceApi {
     check_all_guards();
     if (bytes != 0) std::memcpy(host, device, bytes);
   }
-  void copy(void* to, const void* from, std::size_t bytes, kernels::Stream&) override {
-    if (bytes != 0) std::memcpy(to, from, bytes);
+  void copy(void* to, const void* from, std::size_t bytes, kernels::Stream& stream) override {
+    static_cast<Stream&>(stream).queue([=]() -> kernels::Status {
+      if (bytes != 0) std::memcpy(to, from, bytes);
+      return nullptr;
+    });
   }
   std::unique_ptr<kernels::Stream> create_stream(int) override { return std::make_unique<Stream>(schedule_); }
-  void synchronize(kernels::Stream&) override { check_all_guards(); }
+  void synchronize(kernels::Stream& stream) override {
+    if (static_cast<Stream&>(stream).captured != nullptr) {
+      throw std::runtime_error("[simt] waits for a stream whose work is being captured");
+    }
+    check_all_guards();
+  }
+
+  bool captures() const override { return true; }
+  void begin_capture(kernels::Stream& stream) override {
+    if (capturing_ != nullptr) throw std::runtime_error("[simt] captures twice at a time");
+    capturing_ = std::make_unique<Captured>();
+    static_cast<Stream&>(stream).captured = &capturing_->steps;
+  }
+  std::unique_ptr<kernels::CapturedWork> end_capture(kernels::Stream& stream) override {
+    static_cast<Stream&>(stream).captured = nullptr;
+    return std::move(capturing_);
+  }
 
  private:
   Schedule schedule_;
+  std::unique_ptr<Captured> capturing_;
 };
 
 }  // namespace

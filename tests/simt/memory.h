@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <vector>
 
 #include "kernels/device_api.h"
+#include "kernels/kernel_table.h"
 #include "tests/simt/schedule.h"
 
 namespace pila::simt {
@@ -13,6 +16,14 @@ class Stream final : public kernels::Stream {
  public:
   explicit Stream(const Schedule& schedule) : schedule_(schedule) {}
   const Schedule& schedule() const { return schedule_; }
+
+  // Does the work, or writes it down where work is being captured.
+  kernels::Status queue(std::function<kernels::Status()> work) const {
+    if (captured == nullptr) return work();
+    captured->push_back(std::move(work));
+    return nullptr;
+  }
+  std::vector<std::function<kernels::Status()>>* captured = nullptr;  // where to; null: nowhere
 
  private:
   Schedule schedule_;

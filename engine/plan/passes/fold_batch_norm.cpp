@@ -7,12 +7,17 @@
 namespace pila {
 namespace {
 
+// On the host, since not every device computes in float64.
 std::vector<double> values_of(const Context& ctx, const Tensor& tensor) {
-  return ops::cast(ctx, tensor, DType::f64).to_vector<double>(ctx);
+  if (tensor.type() == DType::f64) return tensor.to_vector<double>(ctx);
+  const auto values = ops::cast(ctx, tensor, DType::f32).to_vector<float>(ctx);
+  return {values.begin(), values.end()};
 }
 
 Tensor tensor_of(const Context& ctx, const TensorSpec& spec, const std::vector<double>& values) {
-  return ops::cast(ctx, Tensor::from(ctx, spec.shape, values), spec.type);
+  if (spec.type == DType::f64) return Tensor::from(ctx, spec.shape, values);
+  const std::vector<float> rounded(values.begin(), values.end());
+  return ops::cast(ctx, Tensor::from(ctx, spec.shape, rounded), spec.type);
 }
 
 bool all_constant(const Graph& graph, const std::vector<ValueId>& ids, std::size_t from) {

@@ -23,7 +23,31 @@ Step step_of(const ops::MatmulAttributes& matmul) {
   return {true, matmul.bias, matmul.activation, matmul.rounding};
 }
 
-bool try_fuse(Graph& graph, const Node& depthwise) {
+// Makes one operation of the three, or of two where `expand` or `project` is null, if the device has a kernel
+// for that.
+bool fuse(const Context& ctx, Graph& graph, const Node* expand, const Node& depthwise, const Node* project) {
+  ops::InvertedResidualAttributes block;
+  const auto conv = attributes_of<ops::ConvAttributes>(&depthwise);
+  block.shape = conv->shape;
+  block.depthwise = step_of(*conv);
+  std::vector<ValueId> inputs = expand != nullptr ? expand->inputs : std::vector{depthwise.inputs[0]};
+  if (expand != nullptr) block.expand = step_of(*attributes_of<ops::MatmulAttributes>(expand));
+  inputs.insert(inputs.end(), depthwise.inputs.begin() + 1, depthwise.inputs.end());
+  if (project != nullptr) {
+    const auto matmul = attributes_of<ops::MatmulAttributes>(project);
+    block.project = step_of(*matmul);
+    block.residual = matmul->residual;
+    inputs.insert(inputs.end(), project->inputs.begin() + 1, project->inputs.end());
+  }
+  std::vector<TensorSpec> specs;
+  for (const ValueId id : inputs) specs.push_back(graph.value(id).spec);
+  if (!ops::has_kernel(ctx, block, specs)) return false;
+  const Node& last = project != nullptr ? *project : depthwise;
+  graph.replace(last, make_op(block), inputs, last.name);
+  return true;
+}
+
+bool try_fuse(const Context& ctx, Graph& graph, const Node& depthwise) {
   const auto conv = attributes_of<ops::ConvAttributes>(&depthwise);
   if (!conv || !suits(*conv)) return false;
 
@@ -33,30 +57,18 @@ bool try_fuse(Graph& graph, const Node& depthwise) {
   const Node* behind = graph.only_consumer(depthwise.outputs[0]);
   const auto project = attributes_of<ops::MatmulAttributes>(behind);
   const bool projects = project && is_pixel_by_pixel(*project) && behind->inputs[0] == depthwise.outputs[0];
-  if (!expands && !projects) return false;
   if (expands && projects && expand->rounding.to != project->rounding.to) return false;
 
-  ops::InvertedResidualAttributes block;
-  block.shape = conv->shape;
-  block.depthwise = step_of(*conv);
-  std::vector<ValueId> inputs = expands ? before->inputs : std::vector{depthwise.inputs[0]};
-  if (expands) block.expand = step_of(*expand);
-  inputs.insert(inputs.end(), depthwise.inputs.begin() + 1, depthwise.inputs.end());
-  if (projects) {
-    block.project = step_of(*project);
-    block.residual = project->residual;
-    inputs.insert(inputs.end(), behind->inputs.begin() + 1, behind->inputs.end());
-  }
-  const Node& last = projects ? *behind : depthwise;
-  graph.replace(last, make_op(block), inputs, last.name);
-  return true;
+  return (expands && projects && fuse(ctx, graph, before, depthwise, behind)) ||
+         (projects && fuse(ctx, graph, nullptr, depthwise, behind)) ||
+         (expands && fuse(ctx, graph, before, depthwise, nullptr));
 }
 
 }  // namespace
 
-std::size_t FuseInvertedResidual::run(const Context&, Graph& graph) const {
+std::size_t FuseInvertedResidual::run(const Context& ctx, Graph& graph) const {
   std::size_t fused = 0;
-  for (const Node& node : graph.nodes()) fused += try_fuse(graph, node) ? 1 : 0;
+  for (const Node& node : graph.nodes()) fused += try_fuse(ctx, graph, node) ? 1 : 0;
   graph.drop_unused();
   return fused;
 }

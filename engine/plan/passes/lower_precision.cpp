@@ -8,8 +8,8 @@ namespace pila {
 LowerPrecision::LowerPrecision(Precision precision, Ranges ranges)
     : precision_(precision), ranges_(std::move(ranges)) {}
 
-std::size_t LowerPrecision::run(const Context&, Graph& graph) const {
-  if (precision_ == Precision::f32) return 0;
+std::size_t LowerPrecision::run(const Context& ctx, Graph& graph) const {
+  if (precision_ == Precision::f32 || ctx.kernels().stores_16_bits) return 0;
   std::set<std::string> unknown;
   if (precision_ == Precision::i8) {
     for (const auto& [name, range] : ranges_) unknown.insert(name);

@@ -37,8 +37,8 @@ PILA_PASS(FusePooling, "fuse-pooling");
 
 #undef PILA_PASS
 
-// Lets products of float32 with constant weights round their factors; to int8, those that have a range.
-// Throws UsageError for ranges of products that there are not.
+// Lets products of float32 with constant weights round their factors, on devices that do no more in 16 bits;
+// to int8, those that have a range. Throws UsageError for ranges of products that there are not.
 class LowerPrecision : public Pass {
  public:
   explicit LowerPrecision(Precision precision, Ranges ranges = {});
@@ -48,6 +48,19 @@ class LowerPrecision : public Pass {
  private:
   const Precision precision_;
   const Ranges ranges_;
+};
+
+// Stores constants and all that passes between operations in 16 bits, on devices that have kernels for that:
+// biases stay in float32, and so does what operations without such kernels read and make, such as softmax.
+// The graph's inputs and outputs keep their types.
+class Store16Bits : public Pass {
+ public:
+  explicit Store16Bits(Precision precision) : precision_(precision) {}
+  std::string_view name() const override { return "store-16-bits"; }
+  std::size_t run(const Context& ctx, Graph& graph) const override;
+
+ private:
+  const Precision precision_;
 };
 
 // Whether a node is a product that LowerPrecision may change.

@@ -21,18 +21,27 @@ class FmaTile {
  public:
   static constexpr int kRows = 64, kColumns = 64, kThreads = 128;
   static constexpr int kThreadRows = 4, kThreadColumns = 8;
-  static constexpr int kSharedSize = 4 * 16 * (64 + 4);  // floats
+  // A tile of a factor in shared memory: kDepth rows of kOthers numbers, kStride apart.
+  static constexpr int kDepth = 16, kOthers = 64, kStride = kOthers + 4;
+  static constexpr int kLoads = kDepth * kOthers / kThreads;  // of a thread
+  static constexpr int kSharedSize = 4 * kDepth * kStride;    // floats
+  static_assert(kRows * kStride <= kSharedSize);
 
   // Adds rows [row, row + 64) of a, from `begin` to `end` of the depth, times columns [column, column + 64)
   // of b. To be called by all kThreads threads of the block; `shared` may be used again after a barrier.
   template <class T>
   __device__ void multiply(const Factor<T>& a, const Factor<T>& b, std::int64_t row, std::int64_t column,
                            std::int64_t begin, std::int64_t end, float* shared) {
-    Loader<T> from_a(a, row, begin), from_b(b, column, begin);
-    from_a.load(end - begin);
-    from_b.load(end - begin);
+    multiply(Loader<T>(a, row, begin), Loader<T>(b, column, begin), end - begin, shared);
+  }
+
+  // The same with factors that are found in other ways: see Loader.
+  template <class FromA, class FromB>
+  __device__ void multiply(FromA from_a, FromB from_b, std::int64_t depth, float* shared) {
+    from_a.load(depth);
+    from_b.load(depth);
     int stage = 0;
-    for (std::int64_t left = end - begin; left > 0; left -= kDepth, stage ^= 1) {
+    for (std::int64_t left = depth; left > 0; left -= kDepth, stage ^= 1) {
       float* tile_a = shared + stage * 2 * kDepth * kStride;
       float* tile_b = tile_a + kDepth * kStride;
       from_a.store(tile_a);
@@ -63,11 +72,22 @@ class FmaTile {
 
   float sums[kThreadRows][kThreadColumns] = {};
 
- private:
-  static constexpr int kDepth = 16, kOthers = 64, kStride = kOthers + 4;  // of a tile in shared memory
-
-  __device__ static int thread_row() { return static_cast<int>(threadIdx.x) / 8; }
-  __device__ static int thread_column() { return static_cast<int>(threadIdx.x) % 8; }
+  // Calls visit(row, column, sum) for the sums of all threads, which share the work anew by way of `shared`:
+  // neighbours get neighbouring columns, and what `visit` does is compiled once instead of for every sum.
+  template <class Visit>
+  __device__ void for_sums(float* shared, const Visit& visit) const {
+    __syncthreads();
+#pragma unroll
+    for (int i = 0; i < kThreadRows; ++i) {
+#pragma unroll
+      for (int j = 0; j < kThreadColumns; ++j) shared[row_of(i) * kStride + column_of(j)] = sums[i][j];
+    }
+    __syncthreads();
+#pragma unroll 1
+    for (int i = static_cast<int>(threadIdx.x); i < kRows * kColumns; i += kThreads) {
+      visit(i / kColumns, i % kColumns, shared[i / kColumns * kStride + i % kColumns]);
+    }
+  }
 
   // One thread's numbers of a factor's tiles, on their way to shared memory. Neighbouring threads read
   // neighbours.
@@ -104,7 +124,6 @@ class FmaTile {
     }
 
    private:
-    static constexpr int kLoads = kDepth * kOthers / kThreads;
     static constexpr int kOtherStep = kThreads / kDepth, kDepthStep = kThreads / kOthers;
 
     // How many of kLoads places, `step` apart from 0 on, are less than `inside`.
@@ -119,6 +138,10 @@ class FmaTile {
     int depth_, other_, most_;
     float numbers_[kLoads];
   };
+
+ private:
+  __device__ static int thread_row() { return static_cast<int>(threadIdx.x) / 8; }
+  __device__ static int thread_column() { return static_cast<int>(threadIdx.x) % 8; }
 };
 
 }  // namespace pila::kernels::cuda

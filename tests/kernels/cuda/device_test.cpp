@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <cstring>
 #include <stdexcept>
 
 #include "kernels/cuda/cuda.h"
@@ -23,13 +24,14 @@ TEST(CudaDevice, ListSaysWhyItIsEmpty) {
   }
 }
 
-TEST(CudaDevice, ErrorsNameTheCall) {
+TEST(CudaDevice, SaysWhyAGpuCannotBeHad) {
   const auto beyond = static_cast<int>(cuda::list_gpus().gpus.size());
   try {
     cuda::create_device_api(beyond);
     FAIL() << "made a device of GPU " << beyond;
   } catch (const std::runtime_error& error) {
-    EXPECT_THAT(error.what(), testing::StartsWith("[cuda] cudaSetDevice: "));
+    EXPECT_THAT(error.what(), testing::MatchesRegex(beyond > 0 ? ".*expected one of the GPUs 0 to .*, got .*"
+                                                               : ".cuda. (no|the|there is no) .*"));
   }
 }
 
@@ -46,6 +48,48 @@ TEST(CudaDevice, CopiesComeBack) {
     gpu.api->synchronize(gpu.stream());
     EXPECT_EQ(second.values(), values) << size << " bytes";
   }
+}
+
+TEST(CudaDevice, CapturedWorkIsDoneWhenItIsLaunched) {
+  PILA_NEEDS_DEVICE();
+  DeviceUnderTest& gpu = device_under_test();
+  const auto values = integer_data<std::uint8_t>(1000, 3, 0, 255);
+  const DeviceBuffer<std::uint8_t> from(values), to(std::vector<std::uint8_t>(1000, 0));
+  gpu.api->synchronize(gpu.stream());
+  gpu.api->begin_capture(gpu.stream());
+  gpu.api->copy(to.data(), from.data(), 1000, gpu.stream());
+  const auto work = gpu.api->end_capture(gpu.stream());
+  EXPECT_NE(to.values(), values);
+  work->launch(gpu.stream());
+  EXPECT_EQ(to.values(), values);
+}
+
+TEST(CudaDevice, EventsTellTheTimeOfWork) {
+  PILA_NEEDS_DEVICE();
+  DeviceUnderTest& gpu = device_under_test();
+  const std::vector<std::uint8_t> values(1 << 24);
+  const DeviceBuffer<std::uint8_t> from(values), to(values);
+  const auto before = gpu.api->create_event(), after = gpu.api->create_event();
+  before->record(gpu.stream());
+  gpu.api->copy(to.data(), from.data(), 1 << 24, gpu.stream());
+  after->record(gpu.stream());
+  EXPECT_GT(after->milliseconds_since(*before), 0);
+}
+
+TEST(CudaDevice, QueuedCopiesGoThroughHostBuffers) {
+  PILA_NEEDS_DEVICE();
+  DeviceUnderTest& gpu = device_under_test();
+  const HostBuffer buffer = gpu.api->allocate_host(1000);
+  const auto values = integer_data<std::uint8_t>(1000, 4, 0, 255);
+  const DeviceBuffer<std::uint8_t> there(std::vector<std::uint8_t>(1000, 0));
+  std::memcpy(buffer.host, values.data(), 1000);
+  gpu.api->queue_upload(there.data(), buffer.host, 1000, gpu.stream());
+  EXPECT_EQ(there.values(), values);
+  std::memset(buffer.host, 0, 1000);
+  gpu.api->queue_download(buffer.host, there.data(), 1000, gpu.stream());
+  gpu.api->synchronize(gpu.stream());
+  EXPECT_EQ(std::memcmp(buffer.host, values.data(), 1000), 0);
+  gpu.api->release_host(buffer);
 }
 
 TEST(CudaDevice, TooMuchMemoryIsNull) {

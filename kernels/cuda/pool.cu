@@ -1,0 +1,141 @@
+// Borders of zeros and largest values.
+
+#include "kernels/args/pool.h"
+
+#include "kernels/cuda/device/each.cuh"
+#include "kernels/cuda/device/number.cuh"
+#include "kernels/cuda/device/pack.cuh"
+#include "kernels/cuda/device/types.cuh"
+#include "kernels/cuda/families.h"
+
+namespace pila::kernels::cuda {
+namespace {
+
+struct Place {
+  std::int64_t image, h, w, unit;
+};
+
+__device__ inline Place place_of(std::int64_t i, std::int64_t height, std::int64_t width,
+                                 std::int64_t units) {
+  const std::int64_t pixel = i / units, row = pixel / width;
+  return {row / height, row % height, pixel % width, i % units};
+}
+
+// Moves units of any type, a whole number of which make a pixel, and whose zero has no bits set. `borders`
+// has the units as its channels.
+template <class Unit>
+struct PadUnit {
+  Borders borders;
+  const Unit* x;
+  Unit* y;
+
+  __device__ void operator()(std::int64_t i) const {
+    const std::int64_t height = borders.top + borders.in_h + borders.bottom;
+    const std::int64_t width = borders.left + borders.in_w + borders.right;
+    const Place at = place_of(i, height, width, borders.channels);
+    const std::int64_t h = at.h - borders.top, w = at.w - borders.left;
+    const bool inside = h >= 0 && h < borders.in_h && w >= 0 && w < borders.in_w;
+    const std::int64_t pixel = (at.image * borders.in_h + h) * borders.in_w + w;
+    *accessible(y + i) = inside ? *accessible(x + pixel * borders.channels + at.unit) : Unit{};
+  }
+};
+
+template <class Unit>
+struct CropUnit {
+  Borders borders;
+  const Unit* x;
+  Unit* y;
+
+  __device__ void operator()(std::int64_t i) const {
+    const std::int64_t height = borders.top + borders.in_h + borders.bottom;
+    const std::int64_t width = borders.left + borders.in_w + borders.right;
+    const Place at = place_of(i, borders.in_h, borders.in_w, borders.channels);
+    const std::int64_t row = at.image * height + borders.top + at.h;
+    const std::int64_t pixel = row * width + borders.left + at.w;
+    *accessible(y + i) = *accessible(x + pixel * borders.channels + at.unit);
+  }
+};
+
+// Calls run(a unit, borders in such units) with the widest unit that pixels are made of.
+template <class Args, class Run>
+Status with_units(const Args& args, const Run& run) {
+  Borders borders = args.borders;
+  const auto bytes = borders.channels * static_cast<std::int64_t>(size_of(args.type));
+  const auto in_units_of = [&](auto unit) {
+    borders.channels = bytes / static_cast<std::int64_t>(sizeof unit);
+    return run(unit, borders);
+  };
+  const bool aligned = is_pack_aligned(args.x) && is_pack_aligned(args.y);
+  if (aligned && bytes % 16 == 0) return in_units_of(Pack<std::uint32_t>());
+  if (size_of(args.type) == 8) return in_units_of(std::uint64_t());
+  if (size_of(args.type) == 4) return in_units_of(std::uint32_t());
+  if (size_of(args.type) == 2) return in_units_of(std::uint16_t());
+  return in_units_of(std::uint8_t());
+}
+
+Status run_pad(const Pad& args, const Launch& on) {
+  return with_units(args, [&](auto unit, const Borders& borders) {
+    using Unit = decltype(unit);
+    const std::int64_t pixels = borders.batch * (borders.top + borders.in_h + borders.bottom) *
+                                (borders.left + borders.in_w + borders.right);
+    return for_each(on, pixels * borders.channels,
+                    PadUnit<Unit>{borders, static_cast<const Unit*>(args.x), static_cast<Unit*>(args.y)});
+  });
+}
+
+Status run_crop(const Crop& args, const Launch& on) {
+  return with_units(args, [&](auto unit, const Borders& borders) {
+    using Unit = decltype(unit);
+    return for_each(on, borders.batch * borders.in_h * borders.in_w * borders.channels,
+                    CropUnit<Unit>{borders, static_cast<const Unit*>(args.x), static_cast<Unit*>(args.y)});
+  });
+}
+
+// One channel of one window. A NaN is larger than every number; a window outside of the image is -infinity.
+template <class T>
+struct LargestUnderWindow {
+  MaxPoolForward args;
+
+  __device__ void operator()(std::int64_t i) const {
+    const ConvShape& shape = args.shape;
+    const Window& window = shape.window;
+    const Place at = place_of(i, shape.out_h, shape.out_w, shape.out_c);
+    float largest = -INFINITY;
+    for (int kh = 0; kh < window.kernel_h; ++kh) {
+      const std::int64_t h = at.h * window.stride_h - window.pad_top + kh * window.dilation_h;
+      if (h < 0 || h >= shape.in_h) continue;
+      for (int kw = 0; kw < window.kernel_w; ++kw) {
+        const std::int64_t w = at.w * window.stride_w - window.pad_left + kw * window.dilation_w;
+        if (w < 0 || w >= shape.in_w) continue;
+        const std::int64_t pixel = (at.image * shape.in_h + h) * shape.in_w + w;
+        const float x = widen(static_cast<const T*>(args.x)[pixel * shape.in_c + at.unit]);
+        if (x > largest || x != x) largest = x;
+        if (largest != largest) break;
+      }
+    }
+    static_cast<T*>(args.y)[i] = narrow<T>(largest);
+  }
+};
+
+Status run_max_pool(const MaxPoolForward& args, const Launch& on) {
+  const ConvShape& shape = args.shape;
+  return with_number(args.type, [&](auto number) {
+    return for_each(on, shape.batch * shape.out_h * shape.out_w * shape.out_c,
+                    LargestUnderWindow<decltype(number)>{args});
+  });
+}
+
+template <class Args>
+bool any(const Args&) {
+  return true;
+}
+
+}  // namespace
+
+void add_pool_kernels(KernelTable& table) {
+  table.pad.add({"pad", any<Pad>, nullptr, run_pad});
+  table.crop.add({"crop", any<Crop>, nullptr, run_crop});
+  table.max_pool_forward.add({"max_pool", is_of_numbers<MaxPoolForward>, nullptr, run_max_pool});
+}
+
+}  // namespace pila::kernels::cuda

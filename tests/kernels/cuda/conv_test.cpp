@@ -1,0 +1,199 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/kernels/cuda/run_on_device.h"
+#include "tests/support/random_data.h"
+
+namespace pila::test {
+namespace {
+
+using namespace kernels;
+
+constexpr DType kTypes[] = {DType::f32, DType::f16, DType::bf16};
+
+std::vector<float> random_numbers(std::int64_t count, std::uint64_t seed) {
+  return uniform_data<float>(static_cast<std::size_t>(count), seed);
+}
+
+// Sums of `products` numbers of random signs in float32, rounded once more where they are stored in less.
+double tolerance(DType type, std::int64_t products) {
+  return 4e-7 * (2 + std::sqrt(static_cast<double>(products))) + (type == DType::f32 ? 0 : half_unit(type));
+}
+
+struct Image {
+  std::int64_t batch, in_h, in_w, in_c, out_c;
+  int kernel = 3, stride = 1, pad = 1, groups = 1, dilation = 1;
+
+  // As many windows as fit, with `pad` zeros on each side.
+  ConvShape shape() const {
+    ConvShape shape;
+    shape.batch = batch;
+    shape.in_h = in_h;
+    shape.in_w = in_w;
+    shape.in_c = in_c;
+    const int reach = dilation * (kernel - 1) + 1;
+    shape.out_h = (in_h + 2 * pad - reach) / stride + 1;
+    shape.out_w = (in_w + 2 * pad - reach) / stride + 1;
+    shape.out_c = out_c;
+    shape.groups = groups;
+    shape.window = {kernel, kernel, stride, stride, dilation, dilation, pad, pad};
+    return shape;
+  }
+  std::string name() const {
+    std::string text = std::to_string(batch);
+    for (const auto size : {in_h, in_w, in_c, out_c}) text += " x " + std::to_string(size);
+    for (const int of : {kernel, stride, pad, groups, dilation}) text += ", " + std::to_string(of);
+    return text;
+  }
+};
+
+struct Ending {
+  bool bias = false, residual = false;
+  Activation activation = Activation::none;
+};
+
+// Args: ConvForward or DepthwiseForward, whose window has so many weights.
+template <class Args>
+void expect_agreement(const char* kernel, const ConvShape& shape, std::int64_t weights, std::int64_t products,
+                      DType type, const Ending& ending) {
+  SCOPED_TRACE("type " + std::to_string(static_cast<int>(type)));
+  const std::int64_t count = shape.batch * shape.out_h * shape.out_w * shape.out_c;
+  const TypedInput x(type, random_numbers(shape.batch * shape.in_h * shape.in_w * shape.in_c, 1));
+  const TypedInput w(type, random_numbers(weights, 2));
+  const TypedInput residual(type, random_numbers(count, 4));
+  const std::vector<float> bias = random_numbers(shape.out_c, 3);
+  const DeviceBuffer<float> bias_there(bias);
+
+  Args args;
+  args.shape = shape;
+  args.epilogue.activation = ending.activation;
+  args.x = x.host.data();
+  args.w = w.host.data();
+  if (ending.bias) args.epilogue.bias = bias.data();
+  if (ending.residual) args.epilogue.residual = residual.host.data();
+  const auto expected = run_reference<float>(args, &Args::y, static_cast<std::size_t>(count));
+
+  args.type = type;
+  args.x = x.device.data();
+  args.w = w.device.data();
+  if (ending.bias) args.epilogue.bias = bias_there.data();
+  if (ending.residual) args.epilogue.residual = residual.device.data();
+  const auto actual = run_typed(args, kernel, &Args::y, static_cast<std::size_t>(count));
+  EXPECT_TRUE(close_by_norm(actual, expected, tolerance(type, products)));
+}
+
+void expect_depthwise(const char* kernel, const Image& image, DType type, const Ending& ending = {}) {
+  SCOPED_TRACE(image.name());
+  const std::int64_t taps = image.kernel * image.kernel;
+  expect_agreement<DepthwiseForward>(kernel, image.shape(), taps * image.out_c, taps, type, ending);
+}
+
+void expect_conv(const Image& image, DType type, const Ending& ending = {}) {
+  SCOPED_TRACE(image.name());
+  const std::int64_t products = image.kernel * image.kernel * image.in_c / image.groups;
+  expect_agreement<ConvForward>("conv", image.shape(), products * image.out_c, products, type, ending);
+}
+
+// Sizes around a strip of rows, images of one pixel, channels of one pack and of many.
+TEST(CudaDepthwise, SlidesWindowsOf3x3) {
+  PILA_NEEDS_DEVICE();
+  for (const DType type : kTypes) {
+    for (const int stride : {1, 2}) {
+      for (const int pad : {0, 1}) {
+        for (const std::int64_t size : {3, 4, 7, 14}) {
+          expect_depthwise("depthwise_3x3", {2, size, size + 2, 24, 24, 3, stride, pad}, type);
+        }
+      }
+      expect_depthwise("depthwise_3x3", {1, 1, 1, 8, 8, 3, stride, 1}, type);
+      expect_depthwise("depthwise_3x3", {1, 7, 7, 960, 960, 3, stride, 1}, type);
+    }
+    expect_depthwise("depthwise_3x3", {2, 5, 6, 16, 16, 3, 1, 1}, type, {true, true, Activation::relu6});
+    expect_depthwise("depthwise_3x3", {2, 5, 6, 16, 16, 3, 2, 1}, type, {true, false, Activation::silu});
+  }
+}
+
+// Enough threads for strips of several rows, whose sums are handed on from row to row.
+TEST(CudaDepthwise, WalksDownStripsOfRows) {
+  PILA_NEEDS_DEVICE();
+  expect_depthwise("depthwise_3x3", {4, 50, 64, 192, 192, 3, 1, 1}, DType::f16);
+  expect_depthwise("depthwise_3x3", {4, 101, 128, 192, 192, 3, 2, 1}, DType::f16);
+}
+
+// Keras pads below and to the right alone where the size is even.
+TEST(CudaDepthwise, PadsOnOneSide) {
+  PILA_NEEDS_DEVICE();
+  for (const DType type : kTypes) {
+    ConvShape shape = Image{2, 8, 10, 16, 16, 3, 2, 0}.shape();
+    shape.out_h = 4;
+    shape.out_w = 5;
+    expect_agreement<DepthwiseForward>("depthwise_3x3", shape, 9 * 16, 9, type, {true});
+  }
+}
+
+TEST(CudaDepthwise, TakesAnyWindow) {
+  PILA_NEEDS_DEVICE();
+  for (const DType type : kTypes) {
+    expect_depthwise("depthwise", {2, 7, 9, 16, 16, 5, 2, 2}, type, {true, true, Activation::relu});
+    expect_depthwise("depthwise", {1, 7, 9, 5, 5, 3, 1, 1}, type);        // no pack of channels
+    expect_depthwise("depthwise", {1, 7, 9, 8, 24, 3, 1, 1}, type);       // three of y for each of x
+    expect_depthwise("depthwise", {1, 9, 9, 8, 8, 3, 1, 2, 1, 2}, type);  // dilated
+    expect_depthwise("depthwise", {1, 12, 12, 8, 8, 3, 3, 1}, type);      // steps of three
+  }
+}
+
+// Around tiles of 64 x 64 and a depth of 16.
+TEST(CudaConv, TakesAnyWindow) {
+  PILA_NEEDS_DEVICE();
+  for (const DType type : kTypes) {
+    expect_conv({1, 8, 8, 3, 16, 3, 1, 1}, type);
+    expect_conv({2, 9, 7, 5, 65, 3, 2, 1}, type, {true, true, Activation::relu6});
+    expect_conv({1, 4, 4, 8, 8, 1, 2, 0}, type);
+    expect_conv({1, 13, 13, 3, 7, 7, 2, 3}, type, {true});
+    expect_conv({2, 6, 6, 6, 9, 3, 1, 1, 3}, type, {true, true});  // groups
+    expect_conv({1, 9, 9, 4, 4, 3, 1, 2, 1, 2}, type);             // dilated
+  }
+}
+
+TEST(CudaImageConv, ReadsPixels) {
+  PILA_NEEDS_DEVICE();
+  for (const DType type : kTypes) {
+    for (const std::int64_t out_c : {1, 8, 12, 16, 32}) {
+      for (const Image& image : {Image{2, 9, 11, 3, out_c, 3, 2, 1}, Image{1, 5, 5, 1, out_c, 5, 1, 2}}) {
+        SCOPED_TRACE(image.name() + ", type " + std::to_string(static_cast<int>(type)));
+        ImageConvForward args;
+        args.shape = image.shape();
+        const auto pixels = integer_data<std::uint8_t>(
+            static_cast<std::size_t>(image.batch * image.in_h * image.in_w * image.in_c), 1, 0, 255);
+        const std::int64_t products = image.kernel * image.kernel * image.in_c;
+        const TypedInput w(type, random_numbers(products * out_c, 2));
+        const std::vector<float> bias = random_numbers(out_c, 3);
+        const DeviceBuffer<std::uint8_t> pixels_there(pixels);
+        const DeviceBuffer<float> bias_there(bias);
+        for (int c = 0; c < image.in_c; ++c) {
+          args.scale[c] = 1 / 127.5f;
+          args.offset[c] = -1 + 0.1f * static_cast<float>(c);
+        }
+        args.epilogue.activation = Activation::relu6;
+        const auto count =
+            static_cast<std::size_t>(args.shape.batch * args.shape.out_h * args.shape.out_w * out_c);
+        args.x = pixels.data();
+        args.w = w.host.data();
+        args.epilogue.bias = bias.data();
+        const auto expected = run_reference<float>(args, &ImageConvForward::y, count);
+        args.type = type;
+        args.x = pixels_there.data();
+        args.w = w.device.data();
+        args.epilogue.bias = bias_there.data();
+        EXPECT_TRUE(close_by_norm(run_typed(args, "image_conv", &ImageConvForward::y, count), expected,
+                                  tolerance(type, products)));
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pila::test
