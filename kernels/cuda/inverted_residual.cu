@@ -297,7 +297,7 @@ int bytes_of(const BlockTile::Shared& shared) {
 template <class T>
 Status run(const InvertedResidual& args, const Launch& on) {
   const auto kernel_for = [](std::int64_t outputs) {
-    return outputs <= 64 ? run_block<T, 64> : outputs <= 160 ? run_block<T, 160> : run_block<T, 320>;
+    return outputs <= 160 ? run_block<T, 160> : run_block<T, 320>;
   };
   return run_blocks<T>(args, on, kernel_for, bytes_of, kThreads);
 }

@@ -200,9 +200,7 @@ int bytes_of(const BlockTile::Shared& shared) {
 }
 
 Status run(const InvertedResidual& args, const Launch& on) {
-  const auto kernel_for = [](std::int64_t outputs) {
-    return outputs <= 64 ? run_block<64> : run_block<320>;
-  };
+  const auto kernel_for = [](std::int64_t outputs) { return outputs <= 64 ? run_block<64> : run_block<320>; };
   return run_blocks<float>(args, on, kernel_for, bytes_of, kThreads);
 }
 

@@ -109,7 +109,7 @@ void expect_agreement(const Case& which) {
 
 constexpr DType kTypes[] = {DType::f32, DType::f16, DType::bf16};
 
-// Chunks are of 32 wide channels; outputs have room for 64, 160 or 320.
+// Chunks are of 32 wide channels; outputs have room for 160 or 320, and for 64 or 320 in float32.
 TEST(CudaInvertedResidual, AgreesAroundChannels) {
   PILA_NEEDS_DEVICE();
   for (const DType type : kTypes) {
