@@ -107,7 +107,8 @@ TEST_F(Live, LeavesPassesOut) {
 
   const auto unknown = live_good({"--without-pass", "fuse-all"});
   EXPECT_EQ(unknown.exit_code, 2);
-  EXPECT_THAT(unknown.err, HasSubstr("expected one of the passes prepare-weights, capture-work, fold-constants"));
+  EXPECT_THAT(unknown.err,
+              HasSubstr("expected one of the passes prepare-weights, capture-work, fold-constants"));
 }
 
 TEST_F(Live, ComputesInThePrecisionOfTheModelOrTheOptions) {
