@@ -36,15 +36,19 @@ std::unique_ptr<Call> own_chain(const Context& ctx, const std::vector<Problem>& 
 // The library's fastest way to compute a layer; null where it has none.
 std::unique_ptr<Call> best_of(const Context& ctx, Library& library, const Problem& problem,
                               const Operands& operands) {
+  constexpr int kTrials = 5;
   auto calls = library.calls(problem, operands);
   if (calls.size() == 1) return std::move(calls.front());
-  std::vector<Call*> all;
-  for (const auto& call : calls) all.push_back(call.get());
-  if (all.empty()) return nullptr;
-  constexpr int kTrials = 5;
-  const auto times = time_in_turns(ctx, all, kTrials, kTurnSeconds / 4);
-  const auto fastest = std::ranges::min_element(times) - times.begin();
-  return std::move(calls[static_cast<std::size_t>(fastest)]);
+  std::unique_ptr<Call> best;
+  double least = std::numeric_limits<double>::infinity();
+  for (auto& call : calls) {
+    try {
+      const double seconds = time_in_turns(ctx, {call.get()}, kTrials, kTurnSeconds / 4).front();
+      if (seconds < least) best = std::move(call), least = seconds;
+    } catch (const Error&) {  // as where it can't be captured: the others may
+    }
+  }
+  return best;
 }
 
 std::unique_ptr<Call> library_chain(const Context& ctx, Library& library,

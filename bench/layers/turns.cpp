@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <ctime>
+#include <stdexcept>
 #include <thread>
 
 namespace pila::bench {
@@ -33,10 +34,7 @@ class Turn {
     for (constexpr int kMost = 100'000; runs_ < kMost; runs_ *= 2) {
       if (timed([&] { run_all(); }) * runs_ >= seconds) break;
     }
-    if (!api().captures()) return;
-    api().begin_capture(stream());
-    run_all();
-    captured_ = api().end_capture(stream());
+    if (api().captures()) capture();
   }
 
   // Seconds of one run.
@@ -53,6 +51,19 @@ class Turn {
  private:
   kernels::DeviceApi& api() const { return ctx_.device()->api(); }
   kernels::Stream& stream() const { return ctx_.stream(); }
+  void capture() {
+    api().begin_capture(stream());
+    try {
+      run_all();
+    } catch (...) {
+      try {
+        api().end_capture(stream());  // the stream must be usable again
+      } catch (const std::runtime_error&) {
+      }
+      throw;
+    }
+    captured_ = api().end_capture(stream());
+  }
   void run_all() {
     for (int i = 0; i < runs_; ++i) call_.run();
   }
