@@ -25,7 +25,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str()
       ->type_name("K");
-  app.add_option("--batch", options.batch, "how many images the network takes at a time")
+  app.add_option("--batch", options.network.batch, "how many images the network takes at a time")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str()
       ->type_name("N");

@@ -1,5 +1,6 @@
 #include "layers/planned_model.h"
 
+#include <string>
 #include <utility>
 
 #include "engine/core/error.h"
@@ -10,7 +11,7 @@ namespace pila {
 PlannedModel::PlannedModel(const Context& ctx, const Model& model, const Preprocessing& preprocessing,
                            GraphInput input, PlanOptions options)
     : ctx_(ctx.inference().no_grad()),
-      model_(model),
+      model_(&model),
       preprocessing_(preprocessing),
       input_(input),
       options_(std::move(options)) {
@@ -18,16 +19,25 @@ PlannedModel::PlannedModel(const Context& ctx, const Model& model, const Preproc
 }
 
 const std::shared_ptr<const Plan>& PlannedModel::plan(std::int64_t batch) {
-  auto& plan = plans_[batch];
-  if (!plan) {
-    plan = Plan::build(ctx_, trace_model(ctx_, model_, preprocessing_, batch, input_), options_);
+  if (const auto known = plans_.find(batch); known != plans_.end()) return known->second;
+  if (model_ == nullptr) {
+    throw UsageError("[model] expected " + std::to_string(plans_.begin()->first) + " images at a time, got " +
+                     std::to_string(batch));
   }
-  return plan;
+  Graph graph = trace_model(ctx_, *model_, preprocessing_, batch, input_);
+  return plans_.emplace(batch, Plan::build(ctx_, std::move(graph), options_)).first->second;
 }
 
 const Session& PlannedModel::session(std::int64_t batch) {
   const auto known = sessions_.find(batch);
   return known != sessions_.end() ? known->second : sessions_.try_emplace(batch, plan(batch)).first->second;
+}
+
+void PlannedModel::keep_only(std::int64_t batch, std::unique_ptr<Model> model) {
+  plan(batch);
+  model_ = nullptr;
+  model.reset();
+  ctx_.device()->give_back_memory();
 }
 
 PlannedModel::Outputs PlannedModel::run(const Tensor& images) {

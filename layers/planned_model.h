@@ -21,12 +21,16 @@ namespace pila {
 // For one thread at a time.
 class PlannedModel {
  public:
-  // The model has to live as long. Throws UsageError for options that no plan can be built by.
+  // The model has to live as long, or until keep_only(). Throws UsageError for options that no plan can be
+  // built by.
   PlannedModel(const Context& ctx, const Model& model, const Preprocessing& preprocessing, GraphInput input,
                PlanOptions options = {});
 
   // The session for this many images; it is kept. Throws what trace_model() and Plan::build() do.
   const Session& session(std::int64_t batch);
+  // Builds the plan for this many images, and lets go of the model, whose weights take as much memory again.
+  // From then on other numbers of images are a UsageError.
+  void keep_only(std::int64_t batch, std::unique_ptr<Model> model);
 
   struct Outputs {
     std::vector<float> features, logits;  // image by image
@@ -46,7 +50,7 @@ class PlannedModel {
   const std::shared_ptr<const Plan>& plan(std::int64_t batch);
 
   const Context ctx_;
-  const Model& model_;
+  const Model* model_;  // null: only what is planned is left
   const Preprocessing preprocessing_;
   const GraphInput input_;
   const PlanOptions options_;

@@ -17,7 +17,10 @@ namespace fs = std::filesystem;
 namespace pila {
 
 Classifier::Classifier(const fs::path& model, const fs::path& labels, const Options& options)
-    : file_(model), ctx_(open_device(options.device, options.threads)), loaded_(load_model(ctx_, model)) {
+    : file_(model),
+      ctx_(open_device(options.device, options.threads)),
+      batch_(options.batch),
+      loaded_(load_model(ctx_, model)) {
   const std::int64_t count = loaded_.model->classes();
   if (count == 0) {
     throw FileError(model.string() +
@@ -38,9 +41,15 @@ Classifier::Classifier(const fs::path& model, const fs::path& labels, const Opti
   classes_ = distinct_names(names);
   PlanOptions plan = plan_options(*ctx_.device(), loaded_, options.precision);
   plan.without = options.without;
-  precision_ = plan.precision;
+  const ModelSpec& spec = loaded_.model->spec();
+  const std::string& device = ctx_.device()->name();
+  description_ = fmt::format("{}: {}, width {}, {} x {}, {} classes{}{}", file_.string(), spec.network,
+                             spec.width, spec.input_width, spec.input_height, classes_.size(),
+                             plan.precision == Precision::f32 ? "" : ", " + to_string(plan.precision),
+                             device == "cpu" ? "" : " on " + device);
   planned_ = std::make_unique<PlannedModel>(ctx_, *loaded_.model, loaded_.preprocessing, GraphInput::images,
                                             std::move(plan));
+  planned_->keep_only(batch_, std::move(loaded_.model));
   try {
     confidence_ = confidence_of(loaded_);
   } catch (const FileError& error) {
@@ -48,28 +57,29 @@ Classifier::Classifier(const fs::path& model, const fs::path& labels, const Opti
   }
 }
 
-std::string Classifier::describe() const {
-  const ModelSpec& spec = loaded_.model->spec();
-  const std::string& device = ctx_.device()->name();
-  return fmt::format("{}: {}, width {}, {} x {}, {} classes{}{}", file_.string(), spec.network, spec.width,
-                     spec.input_width, spec.input_height, classes_.size(),
-                     precision_ == Precision::f32 ? "" : ", " + to_string(precision_),
-                     device == "cpu" ? "" : " on " + device);
-}
+std::string Classifier::explain_plan() const { return planned_->session(batch_).plan().explain(); }
 
-std::string Classifier::explain_plan() const { return planned_->session(1).plan().explain(); }
-
-void Classifier::submit(std::span<const float> images, std::int64_t count) {
-  planned_->submit(images, count);
+void Classifier::submit(std::span<const float> images) {
+  const auto image = static_cast<std::size_t>(loaded_.preprocessing.height * loaded_.preprocessing.width * 3);
+  submitted_.push_back(static_cast<std::int64_t>(images.size() / image));
+  // What is missing in a batch is black.
+  std::vector<float> batch(images.begin(), images.end());
+  batch.resize(static_cast<std::size_t>(batch_) * image);
+  planned_->submit(batch, batch_);
 }
 
 Classifier::Answers Classifier::collect() {
   auto [outputs, milliseconds] = planned_->collect();
-  const auto count = static_cast<std::int64_t>(outputs.logits.size() / classes_.size());
+  const auto count = submitted_.front();
+  submitted_.pop_front();
+  const auto of_count = [&](std::vector<float>& values) {
+    values.resize(values.size() / static_cast<std::size_t>(batch_) * static_cast<std::size_t>(count));
+    return std::move(values);
+  };
   Predictions predictions;
   predictions.classes = classes_;
-  predictions.logits = std::move(outputs.logits);
-  predictions.features = std::move(outputs.features);
+  predictions.logits = of_count(outputs.logits);
+  predictions.features = of_count(outputs.features);
   if (!std::ranges::all_of(predictions.logits, [](float logit) { return std::isfinite(logit); })) {
     throw FileError(file_.string() + ": the network's probabilities are not numbers; its weights are unfit");
   }

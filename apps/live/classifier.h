@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -19,6 +20,7 @@ class Classifier {
   // How the network is computed.
   struct Options {
     std::string device = "cpu";          // see open_device()
+    std::int64_t batch = 8;              // how many images it takes at a time
     int threads = 0;                     // 0: all cores
     std::optional<Precision> precision;  // none: the device and the model decide
     std::vector<std::string> without;    // passes of the plan to leave out
@@ -31,8 +33,8 @@ class Classifier {
 
   const std::vector<std::string>& classes() const { return classes_; }  // distinct names
   const Preprocessing& preprocessing() const { return loaded_.preprocessing; }
-  std::string describe() const;      // for people, in one line
-  std::string explain_plan() const;  // for people: how one image is computed
+  const std::string& describe() const { return description_; }  // for people, in one line
+  std::string explain_plan() const;                             // for people: how a batch is computed
   const std::vector<std::string>& warnings() const { return warnings_; }  // for people, too
 
   struct Answer {
@@ -43,19 +45,22 @@ class Classifier {
     std::vector<Answer> answers;  // image by image
     double network_ms = 0;        // of all together
   };
-  // In two halves, so that a GPU computes while the next images are read: submit() takes `count` preprocessed
-  // images one behind the other, collect() gives the answers to those that came first. Throws UsageError out
-  // of turn (collect() first where it is full), FileError when the network's answer is not a number.
+  // In two halves, so that a GPU computes while the next images are read: submit() takes up to a batch of
+  // preprocessed images one behind the other, collect() gives the answers to those that came first. Throws
+  // UsageError out of turn (collect() first where it is full), FileError when the network's answer is not a
+  // number.
   bool full() const { return planned_->full(); }
-  void submit(std::span<const float> images, std::int64_t count);
+  void submit(std::span<const float> images);
   Answers collect();
 
  private:
   std::filesystem::path file_;
   Context ctx_;
-  LoadedModel loaded_;
-  Precision precision_ = Precision::f32;
+  std::int64_t batch_;
+  LoadedModel loaded_;  // its model goes when the plan stands
+  std::string description_;
   std::unique_ptr<PlannedModel> planned_;
+  std::deque<std::int64_t> submitted_;  // how many images each time
   Confidence confidence_;
   std::vector<std::string> classes_;
   std::vector<std::string> warnings_;

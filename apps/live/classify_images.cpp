@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <deque>
 #include <memory>
@@ -45,8 +46,6 @@ std::string counts(std::int64_t classified, std::int64_t skipped, std::int64_t o
   return text;
 }
 
-}  // namespace
-
 // Classifies one batch while the next is read, and writes the answers in order.
 class Work {
  public:
@@ -57,7 +56,7 @@ class Work {
   void submit(std::vector<LoadedImage> batch) {
     std::vector<float> pixels;
     for (const auto& image : batch) pixels.insert(pixels.end(), image.pixels.begin(), image.pixels.end());
-    classifier_.submit(pixels, static_cast<std::int64_t>(batch.size()));
+    classifier_.submit(pixels);
     submitted_.push_back(std::move(batch));
   }
 
@@ -101,12 +100,16 @@ class Work {
   std::int64_t classified_ = 0;
 };
 
+}  // namespace
+
 int classify_images(const ClassifyImagesOptions& options) {
   const auto output = open_output(options.json);
   const StillImages images = find_images(options.source);
   if (images.files.empty())
     throw FileError(options.source.string() + ": a picture is expected, and there is none");
-  Classifier classifier(options.model, options.labels, options.network);
+  Classifier::Options network = options.network;
+  network.batch = std::min(network.batch, static_cast<std::int64_t>(images.files.size()));
+  Classifier classifier(options.model, options.labels, network);
 
   const bool results_on_terminal =
       (options.json.empty() || options.json == "-") && isatty(STDOUT_FILENO) != 0;
@@ -116,10 +119,11 @@ int classify_images(const ClassifyImagesOptions& options) {
   if (options.explain_plan) progress.note(classifier.explain_plan());
 
   std::int64_t skipped = 0;
-  ImageLoader loader(images.files, classifier.preprocessing(), options.max_pixels, options.batch);
+  const auto batch_size = static_cast<std::size_t>(network.batch);
+  ImageLoader loader(images.files, classifier.preprocessing(), options.max_pixels, batch_size);
   Work work(options, images, classifier, *output, progress);
   for (bool more = true; more;) {
-    auto batch = next_batch(loader, options.batch, progress, skipped);
+    auto batch = next_batch(loader, batch_size, progress, skipped);
     if (interrupted()) throw Error("interrupted after " + counts(work.classified(), skipped, 0));
     more = !batch.empty();
     if (more) work.submit(std::move(batch));

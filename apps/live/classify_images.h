@@ -14,7 +14,6 @@ struct ClassifyImagesOptions {
   std::filesystem::path model, labels, source;
   std::string json;  // empty: text for people; "-": standard output
   std::size_t top = 5;
-  std::size_t batch = 8;
   Classifier::Options network;
   bool explain_plan = false;
   std::int64_t max_pixels = 0;

@@ -111,12 +111,13 @@ def write(options, part, results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=["profile", "peers"])
-    parser.add_argument("--programs", required=True, type=pathlib.Path, help="folder of pila-profile and pila-bench-model")
+    parser.add_argument("--programs", required=True, type=pathlib.Path,
+                        help="folder of pila-profile and pila-bench-model")
     parser.add_argument("--results", required=True, type=pathlib.Path, help="folder for .json and .md")
     parser.add_argument("--device", default="cuda", help="cpu tries this program out without a GPU")
     parser.add_argument("--widths", type=float, nargs="+", default=[1.0])
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 32, 128])
-    parser.add_argument("--precisions", nargs="+", default=["float16", "float32"])
+    parser.add_argument("--precisions", nargs="+", default=["float16"])
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--times", type=int, default=20, help="runs in a turn")
     parser.add_argument("--peers", nargs="+", default=PEERS, choices=PEERS)

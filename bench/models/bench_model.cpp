@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -73,11 +74,11 @@ class Network {
   explicit Network(const Options& options)
       : ctx_(open_device(options.device, options.threads)),
         inputs_(read_inputs(ctx_, options)),
-        model_(ctx_, spec(options)) {
-    if (!options.weights.empty()) load_weights(ctx_, model_, read_weight_file(options.weights));
+        model_(std::make_unique<Model>(ctx_, spec(options))) {
+    if (!options.weights.empty()) load_weights(ctx_, *model_, read_weight_file(options.weights));
     if (options.mode == "train") {
       std::vector<AdamParameter> parameters;
-      for (const Parameter* parameter : model_.trainable_parameters()) {
+      for (const Parameter* parameter : model_->trainable_parameters()) {
         parameters.push_back({.value = parameter->value});
       }
       adam_.emplace(ctx_, std::move(parameters));
@@ -85,10 +86,11 @@ class Network {
       const Preprocessing size{.height = options.size, .width = options.size};
       ModelDescription description;
       if (options.precision == Precision::i8) {
-        description.ranges = calibrate(ctx_, model_, size, inputs_.images);
+        description.ranges = calibrate(ctx_, *model_, size, inputs_.images);
       }
-      planned_.emplace(ctx_, model_, size, GraphInput::images,
+      planned_.emplace(ctx_, *model_, size, GraphInput::images,
                        plan_options(*ctx_.device(), description, options.precision));
+      planned_->keep_only(options.batch, std::move(model_));
       planned_->session(options.batch).input().assign(ctx_, inputs_.images);
     }
   }
@@ -129,8 +131,8 @@ class Network {
     const auto step = Tensor::from(ctx_, Shape{}, std::vector<std::int64_t>{adam_->steps()});
     Tape tape;
     const Context training = ctx_.for_training(0, step).with_recorder(&tape);
-    for (const Parameter* parameter : model_.trainable_parameters()) tape.watch(parameter->value);
-    const Tensor loss = loss_of(training, model_.logits(training, inputs_.images));
+    for (const Parameter* parameter : model_->trainable_parameters()) tape.watch(parameter->value);
+    const Tensor loss = loss_of(training, model_->logits(training, inputs_.images));
     const Gradients gradients = tape.backward(training.no_grad(), loss);
     adam_->step(ctx_, gradients, 1e-3);
     return loss.item<float>(ctx_);
@@ -138,7 +140,7 @@ class Network {
 
   Context ctx_;
   Inputs inputs_;
-  Model model_;
+  std::unique_ptr<Model> model_;         // trains
   std::optional<PlannedModel> planned_;  // infers
   std::optional<Adam> adam_;             // trains
   float loss_ = 0;

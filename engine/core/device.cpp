@@ -2,6 +2,10 @@
 
 #include <utility>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include "kernels/cpu/cpu.h"
 #include "kernels/reference/reference.h"
 
@@ -24,5 +28,12 @@ Device::Device(std::string name, std::unique_ptr<kernels::DeviceApi> api, const 
       kernels_(kernels),
       stream_(api_->create_stream(threads)),
       allocator_(std::make_unique<Allocator>(*api_)) {}
+
+void Device::give_back_memory() {
+  allocator_->empty_cache();
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#endif
+}
 
 }  // namespace pila

@@ -30,6 +30,8 @@ class Device {
   const kernels::KernelTable& kernels() const { return kernels_; }
   kernels::Stream& stream() { return *stream_; }  // the device's default stream
   Allocator& allocator() { return *allocator_; }
+  // Gives what the cache holds back to the system, and what the C library keeps of it.
+  void give_back_memory();
 
  private:
   std::string name_, description_;

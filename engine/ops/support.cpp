@@ -31,7 +31,7 @@ void check_types_with_biases(std::string_view op, std::span<const TensorSpec> in
   const DType type = inputs[0].type;
   for (const TensorSpec& input : inputs.subspan(1)) {
     if (input.type != (input.shape.rank() == 1 ? channel_type(type) : type)) {
-      throw_expected(op, "tensors of " + to_string(type) + " and biases of " + to_string(channel_type(type)),
+      throw_expected(op, "tensors of one floating-point type and biases of " + to_string(channel_type(type)),
                      inputs);
     }
   }

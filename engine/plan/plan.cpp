@@ -1,9 +1,5 @@
 #include "engine/plan/plan.h"
 
-#if defined(__GLIBC__)
-#include <malloc.h>
-#endif
-
 #include <algorithm>
 #include <utility>
 
@@ -75,14 +71,6 @@ bool weights_are_constant(const Graph& graph, const Node& node) {
   return !node.inputs.empty() && !graph.is_constant(node.inputs[0]);
 }
 
-// Loading a model and building its plan frees memory, up to more than running it takes, and the C library
-// keeps that for itself.
-void return_freed_memory() {
-#if defined(__GLIBC__)
-  malloc_trim(0);
-#endif
-}
-
 }  // namespace
 
 void check(const Context& ctx, const PlanOptions& options) {
@@ -98,7 +86,8 @@ std::shared_ptr<const Plan> Plan::build(const Context& ctx, Graph graph, const P
   plan->lay_out();
   plan->prepare(!contains(options.without, kPrepareWeights));
   plan->drop_prepared_constants();
-  return_freed_memory();
+  // Loading a model and building its plan frees memory, up to more than running it takes.
+  ctx.device()->give_back_memory();
   return plan;
 }
 
@@ -222,7 +211,6 @@ void Plan::drop_prepared_constants() {
   for (ValueId id = 0; id < read.size(); ++id) {
     if (drops(id)) graph_.set_constant(id, dropped_.within(0, graph_.value(id).spec));
   }
-  ctx_.device()->allocator().empty_cache();
 }
 
 std::size_t Plan::prepared_bytes() const { return prepared_.bytes(); }

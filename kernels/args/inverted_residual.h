@@ -10,7 +10,7 @@ namespace pila::kernels {
 // A pointwise convolution: y = activation(x * w + bias), w: [channels in, channels out].
 struct Pointwise {
   const void* w = nullptr;     // null: there is no such step
-  const void* bias = nullptr;  // [channels out], or null
+  const void* bias = nullptr;  // [channels out] of channel_type(), or null
   Activation activation = Activation::none;
   Rounding rounding = {};
 };
@@ -22,12 +22,12 @@ struct Pointwise {
 // Weights: all that are named w or bias. MobileNetV2, arXiv 1801.04381, figure 4d.
 struct InvertedResidual {
   DType type = DType::f32;
-  std::int64_t in_c = 0, out_c = 0;   // channels of x and y
-  ConvShape depthwise;                // in_c = out_c: the wide tensor's channels
-  const void* x = nullptr;            // [batch, in_h, in_w, in_c]
-  Pointwise expand;                   // w: [in_c, depthwise.in_c]
-  const void* depthwise_w = nullptr;  // [kernel_h, kernel_w, depthwise.in_c]
-  const void* depthwise_bias = nullptr;
+  std::int64_t in_c = 0, out_c = 0;      // channels of x and y
+  ConvShape depthwise;                   // in_c = out_c: the wide tensor's channels
+  const void* x = nullptr;               // [batch, in_h, in_w, in_c]
+  Pointwise expand;                      // w: [in_c, depthwise.in_c]
+  const void* depthwise_w = nullptr;     // [kernel_h, kernel_w, depthwise.in_c]
+  const void* depthwise_bias = nullptr;  // [depthwise.in_c] of channel_type(), or null
   Activation depthwise_activation = Activation::none;
   Pointwise project;               // w: [depthwise.in_c, out_c]
   const void* residual = nullptr;  // shaped as y, or null

@@ -30,7 +30,7 @@ struct PooledMatmul {
   std::int64_t batch = 0, rows = 0, n = 0, k = 0;
   const void* a = nullptr;
   const void* b = nullptr;
-  const void* bias = nullptr;  // [n], or null
+  const void* bias = nullptr;  // [n] of channel_type(), or null
   Activation activation = Activation::none;
   void* c = nullptr;
 };

@@ -14,6 +14,12 @@
 namespace pila::kernels::cuda {
 namespace {
 
+// Device code may read these, but not call what gives them.
+template <class To>
+constexpr To kMost = std::numeric_limits<To>::max();
+template <class To>
+constexpr To kLeast = std::numeric_limits<To>::min();
+
 // To integers: rounded to nearest even, saturated; NaN becomes 0.
 template <class To>
 __device__ To to_integer(float value) {
@@ -21,8 +27,8 @@ __device__ To to_integer(float value) {
   constexpr float beyond = sizeof(To) == 1 ? 256.0f : sizeof(To) == 4 ? 0x1p31f : 0x1p63f;
   const float rounded = rintf(value);
   if (!(rounded == rounded)) return 0;
-  if (rounded >= beyond) return std::numeric_limits<To>::max();
-  if (rounded <= static_cast<float>(std::numeric_limits<To>::min())) return std::numeric_limits<To>::min();
+  if (rounded >= beyond) return kMost<To>;
+  if (rounded <= static_cast<float>(kLeast<To>)) return kLeast<To>;
   return static_cast<To>(rounded);
 }
 

@@ -3,14 +3,9 @@
 // the wide tensor is never stored. What lies in shared memory is rounded to the type; biases and sums are
 // float32.
 
-#include "kernels/args/inverted_residual.h"
-
-#include "kernels/cuda/device/add_parts.cuh"
-#include "kernels/cuda/device/finish.cuh"
-#include "kernels/cuda/device/launch.cuh"
 #include "kernels/cuda/device/tensor_tile.cuh"
 #include "kernels/cuda/families.h"
-#include "kernels/cuda/inverted_residual_tile.h"
+#include "kernels/cuda/inverted_residual_block.cuh"
 
 namespace pila::kernels::cuda {
 namespace {
@@ -22,54 +17,11 @@ constexpr int kRowWarps = BlockTile::kPixels / 16, kColumnWarps = kWarps / kRowW
 static_assert(BlockTile::kPixels / kStrip * kChunk / 2 == kThreads,
               "each thread filters two channels of a strip");
 
-template <class T>
-struct BlockArgs {
-  BlockArgs(const InvertedResidual& args, const BlockTile& cut, float* parts)
-      : tile(cut),
-        shared(args, cut),
-        in_c(static_cast<int>(args.in_c)),
-        wide(static_cast<int>(args.depthwise.in_c)),
-        out_c(static_cast<int>(args.out_c)),
-        in_h(static_cast<int>(args.depthwise.in_h)),
-        in_w(static_cast<int>(args.depthwise.in_w)),
-        out_h(static_cast<int>(args.depthwise.out_h)),
-        out_w(static_cast<int>(args.depthwise.out_w)),
-        stride(args.depthwise.window.stride_h),
-        pad_top(args.depthwise.window.pad_top),
-        pad_left(args.depthwise.window.pad_left),
-        x(static_cast<const T*>(args.x)),
-        expand_w(static_cast<const T*>(args.expand.w)),
-        depthwise_w(static_cast<const T*>(args.depthwise_w)),
-        project_w(static_cast<const T*>(args.project.w)),
-        expand_bias(static_cast<const float*>(args.expand.bias)),
-        depthwise_bias(static_cast<const float*>(args.depthwise_bias)),
-        expand_activation(args.expand.activation),
-        depthwise_activation(args.depthwise_activation),
-        pixels(args.depthwise.batch * args.depthwise.out_h * args.depthwise.out_w),
-        partial(parts),
-        finish(args.y, args.out_c, {args.project.bias, args.residual, args.project.activation}) {}
-
-  BlockTile tile;
-  BlockTile::Shared shared;
-  int in_c, wide, out_c, in_h, in_w, out_h, out_w, stride, pad_top, pad_left;
-  const T *x, *expand_w, *depthwise_w, *project_w;  // no expand_w: x is wide; no project_w: y is
-  const float *expand_bias, *depthwise_bias;
-  Activation expand_activation, depthwise_activation;
-  std::int64_t pixels;  // of y
-  float* partial;       // [splits, pixels, out_c], or null where blocks have all of their sums
-  Finish<T> finish;
-};
-
 // One block's work. kN: output channels that there is room for.
 template <class T, int kN>
 class Block {
  public:
-  __device__ explicit Block(const BlockArgs<T>& args) : a_(args) {
-    const auto tiles = static_cast<unsigned>(a_.tile.tiles_y * a_.tile.tiles_x);
-    const auto tile = static_cast<int>(blockIdx.x % tiles);
-    image_ = blockIdx.x / tiles;
-    top_ = tile / a_.tile.tiles_x * a_.tile.tile_h;
-    left_ = tile % a_.tile.tiles_x * a_.tile.tile_w;
+  __device__ explicit Block(const BlockArgs<T>& args) : a_(args), place_(args) {
     x_ = shared_memory<T>();
     expand_w_ = x_ + a_.shared.x;
     wide_ = expand_w_ + a_.shared.expand_w;
@@ -78,8 +30,7 @@ class Block {
   }
 
   __device__ void run() {
-    const int begin = static_cast<int>(blockIdx.y) * a_.tile.chunks_of_each;
-    const int last = begin + a_.tile.chunks_of_each, end = last < a_.tile.chunks ? last : a_.tile.chunks;
+    const int begin = place_.first_chunk(), end = place_.last_chunk();
     const bool expands = a_.expand_w != nullptr;
     if (expands) copy_pixels(x_, a_.shared.x_stride, a_.in_c, 0, a_.shared.depth / 8);
     copy_wide(begin);
@@ -111,10 +62,11 @@ class Block {
         if (chunk + 1 < end) copy_wide(chunk + 1);
         commit_copies();
       }
-      if (a_.project_w == nullptr) continue;
-      project();
-      __syncthreads();
-      if (chunk + 1 < end) copy_project_w(chunk + 1);
+      if (a_.project_w != nullptr) {
+        project();
+        __syncthreads();
+        if (chunk + 1 < end) copy_project_w(chunk + 1);
+      }
       commit_copies();
     }
     wait_for_copies<0>();
@@ -140,11 +92,9 @@ class Block {
   __device__ void copy_pixels(T* to, int stride, int channels, int channel, int chunks) const {
     for (int i = thread(); i < a_.tile.in_pixels * chunks; i += kThreads) {
       const int pixel = i / chunks, c = i % chunks * 8;
-      const int y = input_y(pixel), x = input_x(pixel);
-      const bool inside = is_inside(y, x) && channel + c < channels;
-      const T* from = a_.x;
-      if (inside) from += ((image_ * a_.in_h + y) * a_.in_w + x) * channels + channel + c;
-      copy_async(to + pixel * stride + c, from, inside);
+      const std::int64_t row = place_.input_row(pixel);
+      const bool inside = row >= 0 && channel + c < channels;
+      copy_async(to + pixel * stride + c, inside ? a_.x + row * channels + channel + c : a_.x, inside);
     }
   }
 
@@ -194,16 +144,16 @@ class Block {
       for (int half = 0; half < 2; ++half) {
         const int pixel = first + half * 8 + group;
         if (pixel >= a_.tile.in_pixels) continue;
-        const bool inside = is_inside(input_y(pixel), input_x(pixel));
+        const bool inside = place_.input_row(pixel) >= 0;
 #pragma unroll
         for (int j = 0; j < kChunk / 8; ++j) {
           const int c = j * 8 + pair;
           unsigned result = 0;
           if (inside) {
             const float* sum = sums[j].value + half * 2;
-            result =
-                narrow_two<T>(activate(a_.expand_activation, sum[0] + bias(a_.expand_bias, chunk, c)),
-                              activate(a_.expand_activation, sum[1] + bias(a_.expand_bias, chunk, c + 1)));
+            result = narrow_two<T>(
+                activate(a_.expand_activation, sum[0] + a_.bias_of(a_.expand_bias, chunk * kChunk + c)),
+                activate(a_.expand_activation, sum[1] + a_.bias_of(a_.expand_bias, chunk * kChunk + c + 1)));
           }
           two_at(wide_ + pixel * kWideStride + c) = result;
         }
@@ -221,8 +171,7 @@ class Block {
     for (int tap = 0; tap < kTaps; ++tap) {
       taps_[tap] = channel < a_.wide ? two_at(a_.depthwise_w + tap * a_.wide + channel) : 0;
     }
-    shift_ = {bias(a_.depthwise_bias, chunk, own_channel()),
-              bias(a_.depthwise_bias, chunk, own_channel() + 1)};
+    shift_ = {a_.bias_of(a_.depthwise_bias, channel), a_.bias_of(a_.depthwise_bias, channel + 1)};
   }
 
   // Two channels of a strip of neighbours in a row.
@@ -259,10 +208,11 @@ class Block {
           narrow_two<T>(activate(a_.depthwise_activation, sums[i].first + shift_.first),
                         activate(a_.depthwise_activation, sums[i].second + shift_.second));
       const int pixel = row * a_.tile.tile_w + column + i, channel = chunk * kChunk + own_channel();
+      const std::int64_t to = place_.output_row(pixel);
       if (a_.project_w != nullptr) {
         two_at(filtered_ + pixel * kWideStride + own_channel()) = result;
-      } else if (is_output(pixel) && channel < a_.wide) {
-        two_at(a_.finish.y + output_row(pixel) * a_.wide + channel) = result;
+      } else if (to >= 0 && channel < a_.wide) {
+        two_at(a_.finish.y + to * a_.wide + channel) = result;
       }
     }
   }
@@ -301,9 +251,11 @@ class Block {
         }
       }
       __syncwarp();
-      const int pixel = own_pixel() + lane() / 2, column = own_column(i) + lane() % 2 * 8;
-      const float* from = own + lane() / 2 * kStride + lane() % 2 * 8;
-      if (is_output(pixel) && column < a_.out_c) store_sums(output_row(pixel), column, from);
+      const int column = own_column(i) + lane() % 2 * 8;
+      const std::int64_t row = place_.output_row(own_pixel() + lane() / 2);
+      if (row >= 0 && column < a_.out_c) {
+        store_sums(row, column, own + lane() / 2 * kStride + lane() % 2 * 8);
+      }
       __syncwarp();
     }
   }
@@ -311,9 +263,8 @@ class Block {
   __device__ void store_sums(std::int64_t row, int column, const float* from) const {
     const Pack<float> sums[2] = {load_pack(from, 0), load_pack(from, 1)};
     if (a_.partial == nullptr) return a_.finish.store_sums(row, column, sums[0].lane);
-    float* to = a_.partial + (blockIdx.y * a_.pixels + row) * a_.out_c + column;
-    store_pack(to, 0, sums[0]);
-    store_pack(to, 1, sums[1]);
+    store_pack(place_.partial(row, column), 0, sums[0]);
+    store_pack(place_.partial(row, column), 1, sums[1]);
   }
 
   // ---- places
@@ -323,29 +274,8 @@ class Block {
   __device__ static int own_pixel() { return warp() % kRowWarps * 16; }
   __device__ static int own_column(int i) { return (i * kColumnWarps + warp() / kRowWarps) * 16; }
 
-  __device__ float bias(const float* values, int chunk, int channel) const {
-    const int c = chunk * kChunk + channel;
-    return values == nullptr || c >= a_.wide ? 0 : values[c];
-  }
-
-  // In x, of a pixel under the tile.
-  __device__ int input_y(int pixel) const { return top_ * a_.stride - a_.pad_top + pixel / a_.tile.in_w; }
-  __device__ int input_x(int pixel) const { return left_ * a_.stride - a_.pad_left + pixel % a_.tile.in_w; }
-  __device__ bool is_inside(int y, int x) const { return y >= 0 && y < a_.in_h && x >= 0 && x < a_.in_w; }
-
-  // Whether a pixel of the tile is one of y, and which.
-  __device__ bool is_output(int pixel) const {
-    const int y = pixel / a_.tile.tile_w;
-    return y < a_.tile.tile_h && top_ + y < a_.out_h && left_ + pixel % a_.tile.tile_w < a_.out_w;
-  }
-  __device__ std::int64_t output_row(int pixel) const {
-    const int y = top_ + pixel / a_.tile.tile_w, x = left_ + pixel % a_.tile.tile_w;
-    return (image_ * a_.out_h + y) * a_.out_w + x;
-  }
-
   const BlockArgs<T>& a_;
-  std::int64_t image_;
-  int top_, left_;  // of the tile in y
+  const BlockPlace<T> place_;
   T *x_, *expand_w_, *wide_, *filtered_, *project_w_;
   unsigned taps_[kTaps];
   Two shift_;
@@ -366,49 +296,23 @@ int bytes_of(const BlockTile::Shared& shared) {
 
 template <class T>
 Status run(const InvertedResidual& args, const Launch& on) {
-  const ConvShape& s = args.depthwise;
-  const std::int64_t pixels = s.batch * s.out_h * s.out_w;
-  if (pixels == 0) return nullptr;
-  const BlockTile tile = BlockTile::choose(args, bytes_of);
-  const bool has_parts = tile.splits > 1 && args.project.w != nullptr;
-  const BlockArgs<T> block(args, tile, has_parts ? static_cast<float*>(on.workspace) : nullptr);
-  const auto kernel = args.project.w == nullptr || args.out_c <= 64 ? run_block<T, 64>
-                      : args.out_c <= 160                           ? run_block<T, 160>
-                                                                    : run_block<T, 320>;
-  const Grid grid{
-      dim3(static_cast<unsigned>(s.batch * tile.tiles_y * tile.tiles_x), static_cast<unsigned>(tile.splits)),
-      dim3(kThreads), static_cast<std::size_t>(bytes_of(block.shared))};
-  const Status status = launch(kernel, grid, on, block);
-  if (status != nullptr || !has_parts) return status;
-  return run_add_parts(pixels * args.out_c, tile.splits, block.partial, block.finish, on);
+  const auto kernel_for = [](std::int64_t outputs) {
+    return outputs <= 160 ? run_block<T, 160> : run_block<T, 320>;
+  };
+  return run_blocks<T>(args, on, kernel_for, bytes_of, kThreads);
 }
 
 std::size_t workspace(const InvertedResidual& args, const Stream&) {
-  const ConvShape& s = args.depthwise;
-  const int splits = BlockTile::choose(args, bytes_of).splits;
-  if (args.project.w == nullptr || splits == 1) return 0;
-  return static_cast<std::size_t>(splits * s.batch * s.out_h * s.out_w * args.out_c) * sizeof(float);
-}
-
-bool is_depthwise(const InvertedResidual& args) {
-  const ConvShape& s = args.depthwise;
-  const Window& w = s.window;
-  return s.in_c == s.out_c && w.kernel_h == BlockTile::kWindow && w.kernel_w == BlockTile::kWindow &&
-         (w.stride_h == 1 || w.stride_h == 2) && w.stride_w == w.stride_h && w.dilation_h == 1 &&
-         w.dilation_w == 1;
+  return workspace_of(args, BlockTile::choose(args, bytes_of));
 }
 
 bool supports(const InvertedResidual& args) {
-  constexpr std::int64_t kMostOutputs = 320, kMostSize = 1 << 15;
-  const ConvShape& s = args.depthwise;
   const bool aligned = is_pack_aligned(args.x) && is_pack_aligned(args.expand.w) &&
                        is_pack_aligned(args.depthwise_w) && is_pack_aligned(args.project.w) &&
                        is_pack_aligned(args.project.bias) && is_pack_aligned(args.residual) &&
                        is_pack_aligned(args.y);
-  return (args.type == DType::f16 || args.type == DType::bf16) && args.expand.rounding.to == Precision::f32 &&
-         args.project.rounding.to == Precision::f32 && is_depthwise(args) && aligned && args.in_c % 8 == 0 &&
-         s.in_c % 8 == 0 && args.out_c % 8 == 0 &&
-         (args.project.w == nullptr || args.out_c <= kMostOutputs) && std::max(s.in_h, s.in_w) <= kMostSize &&
+  return (args.type == DType::f16 || args.type == DType::bf16) && suits_blocks(args) && aligned &&
+         args.in_c % 8 == 0 && args.depthwise.in_c % 8 == 0 && args.out_c % 8 == 0 &&
          BlockTile::choose(args, bytes_of).tile_h > 0;
 }
 

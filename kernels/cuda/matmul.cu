@@ -22,7 +22,7 @@ constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b 
 // Blocks whose number follows on another share rows of a, which are large: the second finds them in the
 // cache.
 template <class T, class Shape>
-__global__ void __launch_bounds__(Shape::kThreads)
+__global__ void __launch_bounds__(Shape::kThreads, 512 / Shape::kThreads)
     product_by_tensor_cores(RowMajor<T> a, RowMajor<T> b, Finish<T> finish) {
   const auto columns = static_cast<unsigned>((b.columns + Shape::kN - 1) / Shape::kN);
   const std::int64_t row = static_cast<std::int64_t>(blockIdx.x / columns) * Shape::kM;

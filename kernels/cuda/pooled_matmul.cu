@@ -50,7 +50,7 @@ struct Pooling {
 using Shape = TensorShape<64, 32, 4, 1, 1, 4>;
 
 template <class T>
-__global__ void __launch_bounds__(Shape::kThreads) pool_by_tensor_cores(Pooling<T> args) {
+__global__ void __launch_bounds__(Shape::kThreads, 4) pool_by_tensor_cores(Pooling<T> args) {
   constexpr int kFragments = Shape::kN / 8;
   const std::int64_t image = blockIdx.y, column = static_cast<std::int64_t>(blockIdx.x) * Shape::kN;
   const RowMajor<T> a{args.a + image * args.rows * args.depth, args.rows, args.depth};

@@ -16,6 +16,7 @@ const KernelTable& table() {
     add_image_conv_kernels(table);
     add_image_kernels(table);
     add_inverted_residual_kernels(table);
+    add_inverted_residual_f32_kernels(table);
     add_matmul_kernels(table);
     add_norm_kernels(table);
     add_pool_kernels(table);

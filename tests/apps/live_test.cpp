@@ -93,8 +93,8 @@ TEST_F(Live, ExplainsItsPlan) {
   const auto run = live_good({"--explain-plan"});
   EXPECT_EQ(run.exit_code, 0);
   EXPECT_THAT(run.err, AllOf(HasSubstr("pass fuse-inverted-residual: 17\n"),
-                             HasSubstr("inverted_residual block_1_project: float32[1, 16, 16, 8] to "
-                                       "float32[1, 8, 8, 8]")));
+                             HasSubstr("inverted_residual block_1_project: float32[4, 16, 16, 8] to "
+                                       "float32[4, 8, 8, 8]")));
 }
 
 TEST_F(Live, LeavesPassesOut) {
@@ -107,7 +107,8 @@ TEST_F(Live, LeavesPassesOut) {
 
   const auto unknown = live_good({"--without-pass", "fuse-all"});
   EXPECT_EQ(unknown.exit_code, 2);
-  EXPECT_THAT(unknown.err, HasSubstr("expected one of the passes prepare-weights, capture-work, fold-constants"));
+  EXPECT_THAT(unknown.err,
+              HasSubstr("expected one of the passes prepare-weights, capture-work, fold-constants"));
 }
 
 TEST_F(Live, ComputesInThePrecisionOfTheModelOrTheOptions) {

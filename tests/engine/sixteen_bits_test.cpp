@@ -1,12 +1,11 @@
-// Plans in float16 and bfloat16 on devices that store those types.
-#include "tests/support/sixteen_bits.h"
-
+// Plans in float16 and bfloat16 on a device that stores those types: the CUDA kernels in emulation.
 #include <gmock/gmock.h>
 
 #include "engine/core/error.h"
 #include "engine/plan/pass.h"
-#include "kernels/cpu/cpu.h"
 #include "tests/engine/plan_net.h"
+#include "tests/simt/memory.h"
+#include "tests/simt/table.h"
 #include "tests/support/compare.h"
 
 namespace pila {
@@ -19,8 +18,7 @@ using testing::HasSubstr;
 using testing::ThrowsMessage;
 
 std::shared_ptr<Device> storing_device() {
-  return std::make_shared<Device>("storing", kernels::cpu::create_device_api(), test::sixteen_bits_table(),
-                                  1);
+  return std::make_shared<Device>("emulated", simt::create_device_api(), simt::table(), 1);
 }
 
 // A dozen roundings of activations, each off by up to half a unit, on the way to probabilities of up to 1.
@@ -100,8 +98,8 @@ TEST(SixteenBits, PrecisionsAreThoseOfTheDevice) {
   test::PlanNet net(storing), cpu_net(cpu);
   const PlanOptions int8{.precision = Precision::i8, .ranges = {{"expand", {0, 1}}}};
   EXPECT_THAT([&] { Plan::build(storing, net.trace(), int8); },
-              ThrowsMessage<UsageError>(
-                  AllOf(HasSubstr("float32, bfloat16 or float16 on device storing"), HasSubstr("got int8"))));
+              ThrowsMessage<UsageError>(AllOf(HasSubstr("float32, bfloat16 or float16 on device emulated"),
+                                              HasSubstr("got int8"))));
   EXPECT_THAT([&] { Plan::build(cpu, cpu_net.trace(), {.precision = Precision::f16}); },
               ThrowsMessage<UsageError>(
                   AllOf(HasSubstr("float32, bfloat16 or int8 on device cpu"), HasSubstr("got float16"))));

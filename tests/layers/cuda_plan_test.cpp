@@ -2,12 +2,8 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
-#include <iostream>
-#include <set>
-#include <sstream>
 #include <utility>
 
-#include "engine/core/error.h"
 #include "layers/batch_statistics.h"
 #include "layers/planned_model.h"
 #include "tests/engine/plan_net.h"
@@ -16,22 +12,6 @@
 
 namespace pila {
 namespace {
-
-// Operations that CUDA has no kernels for yet, in one of the types below. Only ever take away from these.
-const std::set<std::string> kLacking = {
-    "add",          "batch_norm_inference", "cast",        "conv2d",  "depthwise_conv2d",
-    "image_conv2d", "image_to_float",       "reduce_mean", "softmax", "zero_pad"};
-
-// The operations of a plan that other kernels stand in for.
-std::set<std::string> lacking(const Plan& plan) {
-  std::set<std::string> names;
-  std::istringstream text(plan.explain());
-  for (std::string line; std::getline(text, line);) {
-    if (line.find(std::string("; ") + test::kStandIn) != std::string::npos)
-      names.insert(line.substr(0, line.find(' ')));
-  }
-  return names;
-}
 
 // Of all numbers together: the root of the sum of squares.
 double relative_error(const std::vector<float>& actual, const std::vector<float>& expected) {
@@ -59,28 +39,7 @@ class CudaPlanTest : public testing::TestWithParam<Precision> {
   double network_tolerance() const {
     return GetParam() == Precision::f32 ? 1e-4 : GetParam() == Precision::f16 ? 5e-2 : 3e-1;
   }
-
-  void expect_nothing_new_lacks(const Plan& plan) const {
-    static std::set<std::string> told;
-    const std::set<std::string> names = lacking(plan);
-    for (const std::string& name : names) {
-      const std::string line = "CUDA lacks a kernel for " + name + " in " + to_string(GetParam()) + "\n";
-      if (told.insert(line).second) std::cout << line;
-    }
-    EXPECT_THAT(names, testing::IsSubsetOf(kLacking));
-  }
 };
-
-// Runs the test, which is skipped where nothing stands in for a kernel that is lacking.
-template <class Test>
-void unless_lacking(const Test& test) {
-  try {
-    test();
-  } catch (const Error& error) {
-    if (std::string(error.what()).find("has no kernel for") == std::string::npos) throw;
-    GTEST_SKIP() << error.what();
-  }
-}
 
 TEST_P(CudaPlanTest, PlanNet) {
   const Context ctx(test::plan_device().device), cpu(Device::cpu(1));
@@ -89,14 +48,11 @@ TEST_P(CudaPlanTest, PlanNet) {
   for (const char* without : {"capture-work", "prepare-weights", "fuse-inverted-residual", "fuse-pooling",
                               "fuse-pixels", "fold-batch-norm"}) {
     SCOPED_TRACE(without);
-    unless_lacking([&] {
-      const auto plan = Plan::build(ctx, net.trace(), {.without = {without}, .precision = GetParam()});
-      const Session session(plan);
-      const auto answers = test::run_once(ctx, session, net.pixels());
-      EXPECT_LT(relative_error(answers, expected), small_tolerance());
-      EXPECT_TRUE(test::same_bits(test::run_once(ctx, session, net.pixels()), answers));
-      expect_nothing_new_lacks(*plan);
-    });
+    const auto plan = Plan::build(ctx, net.trace(), {.without = {without}, .precision = GetParam()});
+    const Session session(plan);
+    const auto answers = test::run_once(ctx, session, net.pixels());
+    EXPECT_LT(relative_error(answers, expected), small_tolerance());
+    EXPECT_TRUE(test::same_bits(test::run_once(ctx, session, net.pixels()), answers));
   }
 }
 
@@ -122,21 +78,18 @@ TEST_P(CudaPlanTest, MobileNetV2) {
   spec.input_height = spec.input_width = 64;
   spec.head = imagenet_head(10);
   const Preprocessing preprocessing{.height = 64, .width = 64};
-  unless_lacking([&] {
-    Model model(ctx, spec), cpu_model(cpu, spec);
-    randomise(cpu, cpu_model, ctx, model);
-    PlannedModel expected(cpu, cpu_model, preprocessing, GraphInput::images);
-    PlannedModel planned(ctx, model, preprocessing, GraphInput::images, {.precision = GetParam()});
-    const auto pixels = test::uniform_data<float>(2 * 64 * 64 * 3, 7, -1, 1);
-    const Shape shape{2, 64, 64, 3};
-    const auto outputs = planned.run(Tensor::from(ctx, shape, pixels));
-    const auto wanted = expected.run(Tensor::from(cpu, shape, pixels));
-    EXPECT_LT(relative_error(outputs.logits, wanted.logits), network_tolerance());
-    EXPECT_LT(relative_error(outputs.features, wanted.features), network_tolerance());
-    planned.submit(pixels, 2);
-    EXPECT_TRUE(test::same_bits(planned.collect().first.logits, outputs.logits));
-    expect_nothing_new_lacks(planned.session(2).plan());
-  });
+  Model model(ctx, spec), cpu_model(cpu, spec);
+  randomise(cpu, cpu_model, ctx, model);
+  PlannedModel expected(cpu, cpu_model, preprocessing, GraphInput::images);
+  PlannedModel planned(ctx, model, preprocessing, GraphInput::images, {.precision = GetParam()});
+  const auto pixels = test::uniform_data<float>(2 * 64 * 64 * 3, 7, -1, 1);
+  const Shape shape{2, 64, 64, 3};
+  const auto outputs = planned.run(Tensor::from(ctx, shape, pixels));
+  const auto wanted = expected.run(Tensor::from(cpu, shape, pixels));
+  EXPECT_LT(relative_error(outputs.logits, wanted.logits), network_tolerance());
+  EXPECT_LT(relative_error(outputs.features, wanted.features), network_tolerance());
+  planned.submit(pixels, 2);
+  EXPECT_TRUE(test::same_bits(planned.collect().first.logits, outputs.logits));
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, CudaPlanTest,

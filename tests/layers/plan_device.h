@@ -16,8 +16,4 @@ struct PlanDevice {
 
 const PlanDevice& plan_device();
 
-// What kernels are called that the device runs in place of those that CUDA's table lacks; on a GPU there are
-// none.
-constexpr const char* kStandIn = "stand-in";
-
 }  // namespace pila::test

@@ -4,10 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <numeric>
 #include <string>
 #include <vector>
 
+#include "kernels/cuda/device/copy_async.cuh"
 #include "kernels/cuda/device/launch.cuh"
+#include "kernels/cuda/device/mma.cuh"
 #include "kernels/cuda/device/pack.cuh"
 #include "tests/simt/memory.h"
 #include "tests/support/compare.h"
@@ -15,31 +18,36 @@
 namespace pila::simt {
 namespace {
 
+using kernels::Float16;
+using kernels::cuda::commit_copies;
+using kernels::cuda::copy_async;
+using kernels::cuda::FragmentA;
 using kernels::cuda::Grid;
 using kernels::cuda::launch;
+using kernels::cuda::load_transposed_matrices;
+using kernels::cuda::multiply_add;
 using kernels::cuda::Pack;
 using kernels::cuda::shared_memory;
 using kernels::cuda::store_pack;
+using kernels::cuda::Sums;
+using kernels::cuda::wait_for_copies;
 using testing::HasSubstr;
 
 constexpr unsigned kThreads = 96, kBlocks = 3;
 
-// An array of a device, NaN at first.
+// The numbers 0, 1, 2 ... in an array of a device.
 class Floats {
  public:
   explicit Floats(std::size_t size)
-      : size_(size), data_(static_cast<float*>(api_->allocate(size * sizeof(float)))) {}
+      : size_(size), data_(static_cast<float*>(api_->allocate(size * sizeof(float)))) {
+    std::iota(data_, data_ + size, 0.0f);
+  }
   ~Floats() { api_->release(data_); }
   Floats(const Floats&) = delete;
   Floats& operator=(const Floats&) = delete;
 
   float* data() const { return data_; }
   std::vector<float> values() const { return {data_, data_ + size_}; }
-  void download() const {
-    Stream stream(kSchedules[0]);
-    std::vector<float> values(size_);
-    api_->download(values.data(), data_, size_ * sizeof(float), stream);
-  }
 
  private:
   std::unique_ptr<kernels::DeviceApi> api_ = create_device_api();
@@ -47,7 +55,7 @@ class Floats {
   float* data_;
 };
 
-// What a kernel of one argument does to its output under a schedule.
+// What a kernel of one argument makes of such an array under a schedule.
 struct Outcome {
   std::string status;  // empty where all went well
   std::vector<float> y;
@@ -239,6 +247,97 @@ TEST(BrokenKernels, AddressSanitizerSeesWhatIsOutOfSharedMemory) {
   EXPECT_DEATH(run(read_beside_shared_memory, kSchedules[0]), "heap-buffer-overflow");
 }
 #endif
+
+// ---- asynchronous copies
+
+enum class Copying {
+  right,
+  without_wait,
+  without_barrier,
+  never_waited_for,
+  too_early_again,
+  misaligned,
+  beyond
+};
+
+// Two halves of y, one after the other by way of the same shared memory, each with its numbers moved by a
+// warp.
+template <Copying kKind>
+__global__ void move_by_a_warp(float* y) {
+  auto* memory = shared_memory<float>();
+  const unsigned thread = threadIdx.x;
+  float* const own = y + blockIdx.x * kThreads;
+  float moved[2];
+  for (unsigned half = 0; half < 2; ++half) {
+    constexpr unsigned kHalf = kThreads / 2;
+    if (thread < kHalf / 4) {
+      const float* from = own + half * kHalf + thread * 4 + (kKind == Copying::misaligned ? 1 : 0);
+      copy_async(memory + thread * 4, kKind == Copying::beyond ? from + kBlocks * kThreads : from, true);
+    }
+    commit_copies();
+    if (kKind != Copying::without_wait && kKind != Copying::never_waited_for) wait_for_copies<0>();
+    if (kKind != Copying::without_barrier) __syncthreads();
+    moved[half] = memory[(thread + 32) % kHalf];
+    if (kKind == Copying::without_wait) wait_for_copies<0>();
+    if (kKind != Copying::too_early_again) __syncthreads();
+  }
+  __syncthreads();
+  own[thread] = moved[thread % 2];
+}
+
+TEST(BrokenKernels, AsynchronousCopiesNeedToBeWaitedFor) {
+  EXPECT_TRUE(agrees_with_itself(move_by_a_warp<Copying::right>));
+  EXPECT_FALSE(agrees_with_itself(move_by_a_warp<Copying::without_wait>));
+  EXPECT_FALSE(agrees_with_itself(move_by_a_warp<Copying::without_barrier>));
+  EXPECT_FALSE(agrees_with_itself(move_by_a_warp<Copying::too_early_again>));
+  EXPECT_THAT(run(move_by_a_warp<Copying::never_waited_for>, kSchedules[0]).status,
+              HasSubstr("ended before its asynchronous copies"));
+}
+
+TEST(BrokenKernels, AsynchronousCopiesOfOtherMemoryAreFaults) {
+  expect_fault(move_by_a_warp<Copying::misaligned>, "misaligned access of 16 bytes");
+  expect_fault(move_by_a_warp<Copying::beyond>, "out of range: global access");
+}
+
+// ---- tensor cores
+
+enum class Tensor { right, lane_left_out, misaligned, beyond };
+
+// Each warp multiplies the unit matrix by rows of numbers 0 to 127, which come out in the fragments' order.
+template <Tensor kKind>
+__global__ void multiply_by_one(float* y) {
+  auto* memory = shared_memory<Float16>();
+  const unsigned lane = threadIdx.x % 32;
+  for (unsigned i = threadIdx.x; i < 128; i += blockDim.x)
+    memory[i] = kernels::to_float16(static_cast<float>(i));
+  __syncthreads();
+  const unsigned group = lane / 4, pair = lane % 4 * 2;
+  const auto one = [&](unsigned column) {
+    return group == column ? 0x3C00u : group == column + 1 ? 0x3C000000u : 0u;
+  };
+  const FragmentA unit = {{one(pair), 0, 0, one(pair)}};
+  if (kKind == Tensor::lane_left_out && lane == 9) return;
+  unsigned part[4];
+  const int offset = kKind == Tensor::misaligned ? 1 : kKind == Tensor::beyond ? 128 : 0;
+  load_transposed_matrices(part, memory + lane % 16 * 8 + offset);
+  Sums sums = {};
+  multiply_add<Float16>(sums, unit, {{part[0], part[1]}});
+  for (unsigned i = 0; i < 4; ++i) {
+    if (blockIdx.x == 0 && threadIdx.x < 32) y[(group + i / 2 * 8) * 8 + pair + i % 2] = sums.value[i];
+  }
+}
+
+TEST(BrokenKernels, TensorCoresMultiply) {
+  const Outcome outcome = run(multiply_by_one<Tensor::right>, kSchedules[2]);
+  EXPECT_EQ(outcome.status, "");
+  for (unsigned i = 0; i < 128; ++i) EXPECT_EQ(outcome.y[i], static_cast<float>(i));
+}
+
+TEST(BrokenKernels, WrongUseOfTensorCoresIsAFault) {
+  expect_fault(multiply_by_one<Tensor::lane_left_out>, "ldmatrix with missing lanes");
+  expect_fault(multiply_by_one<Tensor::misaligned>, "misaligned access of 16 bytes");
+  expect_fault(multiply_by_one<Tensor::beyond>, "out of range: shared access");
+}
 
 // ---- launches
 

@@ -11,6 +11,9 @@ DeviceUnderTest& device_under_test() {
     made->api = simt::create_device_api();
     for (const auto& schedule : simt::kSchedules) {
       made->streams.push_back(std::make_unique<simt::Stream>(schedule));
+#if defined(__SANITIZE_ADDRESS__)
+      break;  // addresses are the same in all of them, and other builds compare the bits
+#endif
     }
     return made;
   }();

@@ -107,9 +107,9 @@ void expect_agreement(const Case& which) {
                             expected, tolerance(which)));
 }
 
-constexpr DType kTypes[] = {DType::f16, DType::bf16};
+constexpr DType kTypes[] = {DType::f32, DType::f16, DType::bf16};
 
-// Chunks are of 32 wide channels; outputs have room for 64, 160 or 320.
+// Chunks are of 32 wide channels; outputs have room for 160 or 320, and for 64 or 320 in float32.
 TEST(CudaInvertedResidual, AgreesAroundChannels) {
   PILA_NEEDS_DEVICE();
   for (const DType type : kTypes) {
@@ -188,16 +188,47 @@ TEST(CudaInvertedResidual, AppliesEveryActivation) {
   }
 }
 
-// Of MobileNetV2: enough tiles that none shares its chunks out, and shapes whose tiles are cut to what fits
-// into shared memory.
-TEST(CudaInvertedResidual, AgreesOnNetworkShapes) {
+TEST(CudaInvertedResidual, TakesAnyChannelsOfFloat32) {
   PILA_NEEDS_DEVICE();
-  expect_agreement({16, 96, 24, 112, 112, 2, 0, 0});
-  expect_agreement({96, 64, 160, 14, 14, 2, 0, 0});
-  expect_agreement({160, 96, 320, 7, 7});
-  Case first{32, 32, 16, 80, 80};
-  first.expand = false;
-  expect_agreement(first);
+  for (const std::int64_t odd : {1, 5, 33}) {
+    Case which{odd, 12, 10, 6, 7};
+    which.type = DType::f32;
+    expect_agreement(which);
+    expect_agreement({9, odd, 11, 7, 6, 2, 1, 1, 1, 1, 1, true, true, false, true, Activation::silu,
+                      Activation::none, DType::f32});
+    which.in_c = 7;
+    which.out_c = odd;
+    expect_agreement(which);
+  }
+}
+
+// Enough tiles that blocks have several chunks each.
+TEST(CudaInvertedResidual, AgreesOnLargeImages) {
+  PILA_NEEDS_DEVICE();
+  for (const DType type : {DType::f32, DType::f16}) {
+    Case which{8, 72, 24, 41, 40, 1, 0, 0};
+    which.batch = 2;
+    which.type = type;
+    expect_agreement(which);
+    which.expand = false;
+    expect_agreement(which);
+    which.project = false;
+    which.expand = true;
+    expect_agreement(which);
+  }
+}
+
+// Of MobileNetV2: tiles that are cut to what fits into shared memory, with as many inputs and outputs as
+// there are.
+TEST(CudaInvertedResidual, AgreesOnManyChannels) {
+  PILA_NEEDS_DEVICE();
+  for (const DType type : {DType::f32, DType::bf16}) {
+    Case which{96, 64, 160, 14, 14, 2, 0, 0};
+    which.type = type;
+    expect_agreement(which);
+    expect_agreement({160, 40, 320, 7, 7, 1, 1, 1, 1, 1, 1, true, true, false, true, Activation::relu6,
+                      Activation::none, type});
+  }
 }
 
 TEST(CudaInvertedResidual, LeavesOtherShapesToOthers) {
