@@ -16,6 +16,8 @@ struct LayerShape {
   std::int64_t in_size, in_channels;    // in_size x in_size pixels
   std::int64_t out_size, out_channels;  // out_size x out_size pixels
   int kernel, stride;
+  bool relu6 = true;      // behind the bias, which every layer has
+  bool residual = false;  // the block's input is added last
 
   // Multiplications and additions for one image.
   double flops() const {
@@ -61,14 +63,15 @@ inline std::vector<LayerShape> mobilenet_v2_layers(double width, std::int64_t si
         layers.push_back({prefix + "expand", LayerKind::pointwise, pixels, channels, pixels, wide, 1, 1});
       }
       layers.push_back({prefix + "dw", LayerKind::depthwise, pixels, wide, smaller, wide, 3, stride});
-      layers.push_back({prefix + "project", LayerKind::pointwise, smaller, wide, smaller, out, 1, 1});
+      layers.push_back({prefix + "project", LayerKind::pointwise, smaller, wide, smaller, out, 1, 1, false,
+                        stride == 1 && channels == out});
       pixels = smaller;
       channels = out;
     }
   }
   const std::int64_t last = width > 1 ? mobilenet_v2_channels(1280 * width) : 1280;
   layers.push_back({"head", LayerKind::pointwise, pixels, channels, pixels, last, 1, 1});
-  layers.push_back({"top", LayerKind::dense, 1, last, 1, 1000, 1, 1});
+  layers.push_back({"top", LayerKind::dense, 1, last, 1, 1000, 1, 1, false});
   return layers;
 }
 

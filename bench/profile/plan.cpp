@@ -1,6 +1,3 @@
-// pila-profile: where a network's time goes, operation by operation, and how far that is from what the
-// machine could do.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -8,11 +5,12 @@
 #include <string>
 #include <vector>
 
-#include "apps/core/command.h"
 #include "apps/core/device.h"
 #include "apps/core/precision.h"
 #include "bench/kernels/machine_peak.h"
+#include "bench/layers/turns.h"
 #include "bench/models/calibrate.h"
+#include "bench/profile/profile.h"
 #include "engine/core/random.h"
 #include "engine/plan/cost.h"
 #include "layers/planned_model.h"
@@ -21,27 +19,13 @@
 namespace pila::bench {
 namespace {
 
-struct Options {
-  std::string model, device = "cpu";
-  double width = 1;
-  std::int64_t size = 224, batch = 1;
-  int threads = 1, rounds = 50;
-  bool pixels = false, json = false;
-  std::vector<std::string> without;
-  std::optional<Precision> precision;
-};
+constexpr int kRounds = 50;
 
-struct Row {
+struct NodeTime {
   std::string op, layer, shape;
   Cost cost;
   double milliseconds = 0;  // median
 };
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 // Of whole runs, one at a time.
 double measure_runs(const Context& ctx, const Session& session, int rounds) {
@@ -56,14 +40,14 @@ double measure_runs(const Context& ctx, const Session& session, int rounds) {
   return median(times);
 }
 
-std::vector<Row> measure(const Session& session, int rounds) {
+std::vector<NodeTime> measure(const Session& session, int rounds) {
   const Graph& graph = session.plan().graph();
   std::vector<std::vector<double>> times(graph.nodes().size());
   for (int round = -3; round < rounds; ++round) {  // warms up first
     const std::vector<double> once = session.run_timed();
     for (std::size_t n = 0; round >= 0 && n < once.size(); ++n) times[n].push_back(once[n]);
   }
-  std::vector<Row> rows;
+  std::vector<NodeTime> rows;
   for (std::size_t n = 0; n < times.size(); ++n) {
     const Node& node = graph.nodes()[n];
     rows.push_back({std::string(node.op->name()), node.name,
@@ -79,11 +63,11 @@ double floor_of(const Cost& cost, const MachinePeak& peak) {
 }
 
 // peak: of the processor; none where a GPU computes.
-void print(const std::vector<Row>& rows, double whole, const std::optional<MachinePeak>& peak) {
+void print(const std::vector<NodeTime>& rows, double whole, const std::optional<MachinePeak>& peak) {
   double total = 0, floor = 0;
   std::printf("%-18s %-22s %-20s %9s %9s %9s %9s%s\n", "operation", "layer", "output", "ms", "Mmac", "Gmac/s",
               "GB/s", peak ? "  of peak" : "");
-  for (const Row& row : rows) {
+  for (const NodeTime& row : rows) {
     const double macs = row.cost.multiply_adds;
     const auto bytes = static_cast<double>(row.cost.activation_bytes + row.cost.weight_bytes);
     std::printf("%-18s %-22s %-20s %9.4f %9.3f %9.1f %9.1f", row.op.c_str(), row.layer.c_str(),
@@ -101,10 +85,10 @@ void print(const std::vector<Row>& rows, double whole, const std::optional<Machi
   std::printf("\n%-62s %9.4f ms\n", "a whole run", whole);
 }
 
-void print_json(const std::vector<Row>& rows, double whole, const std::optional<MachinePeak>& peak,
-                const Options& options, const Device& device, Precision precision) {
+void print_json(const std::vector<NodeTime>& rows, double whole, const std::optional<MachinePeak>& peak,
+                const ProfileOptions& options, const Device& device, Precision precision) {
   nlohmann::json nodes = nlohmann::json::array();
-  for (const Row& row : rows) {
+  for (const NodeTime& row : rows) {
     nodes.push_back({{"operation", row.op},
                      {"layer", row.layer},
                      {"output", row.shape},
@@ -114,25 +98,25 @@ void print_json(const std::vector<Row>& rows, double whole, const std::optional<
                      {"weight_bytes", row.cost.weight_bytes}});
   }
   nlohmann::json all = {{"device", device.description()},
-                        {"batch", options.batch},
+                        {"batch", options.batches.front()},
                         {"precision", to_string(precision)},
                         {"milliseconds", whole},
                         {"nodes", nodes}};
   if (peak) {
-    all["threads"] = options.threads;
+    all["threads"] = options.threads.front();
     all["peak_multiply_adds_per_s"] = peak->gflops / 2 * 1e9;
   }
   std::printf("%s\n", all.dump(1).c_str());
 }
 
-LoadedModel random_model(const Context& ctx, const Options& options) {
+LoadedModel random_model(const Context& ctx, const ProfileOptions& options) {
   LoadedModel random;
   random.spec.width = options.width;
   random.spec.input_height = random.spec.input_width = options.size;
   random.spec.head = imagenet_head();
   random.preprocessing.height = random.preprocessing.width = options.size;
   random.model = std::make_unique<Model>(ctx, random.spec);
-  if (options.precision == Precision::i8) {
+  if (options.precisions == std::vector{Precision::i8}) {
     Random noise(1);
     std::vector<float> image(static_cast<std::size_t>(options.size * options.size * 3));
     for (float& value : image) value = 2 * noise.uniform() - 1;
@@ -152,50 +136,27 @@ void fill(const Context& ctx, const Tensor& input) {
   }
 }
 
-int run(const Options& options) {
-  const Context ctx(open_device(options.device, options.threads));
+}  // namespace
+
+void profile_plan(const ProfileOptions& options) {
+  const int threads = options.threads.front(), rounds = options.rounds > 0 ? options.rounds : kRounds;
+  const Context ctx(open_device(options.device, threads));
+  std::optional<Precision> precision;
+  if (!options.precisions.empty()) precision = options.precisions.front();
   const LoadedModel loaded =
       options.model.empty() ? random_model(ctx, options) : load_model(ctx, options.model);
-  PlanOptions plan = plan_options(*ctx.device(), loaded, options.precision);
+  PlanOptions plan = plan_options(*ctx.device(), loaded, precision);
   plan.without = options.without;
   PlannedModel planned(ctx, *loaded.model, loaded.preprocessing,
                        options.pixels ? GraphInput::pixels : GraphInput::images, plan);
-  const Session& session = planned.session(options.batch);
+  const Session& session = planned.session(options.batches.front());
   fill(ctx, session.input());
   std::optional<MachinePeak> peak;
-  if (ctx.device()->name() == "cpu") peak = measure_machine_peak(options.threads);
-  const std::vector<Row> rows = measure(session, options.rounds);
-  const double whole = measure_runs(ctx, session, options.rounds);
+  if (ctx.device()->name() == "cpu") peak = measure_machine_peak(threads);
+  const std::vector<NodeTime> rows = measure(session, rounds);
+  const double whole = measure_runs(ctx, session, rounds);
   options.json ? print_json(rows, whole, peak, options, *ctx.device(), plan.precision)
                : print(rows, whole, peak);
-  return kDone;
 }
 
-}  // namespace
 }  // namespace pila::bench
-
-int main(int argc, char** argv) {
-  CLI::App app("Measures a network's compiled plan, operation by operation.", "pila-profile");
-  pila::bench::Options options;
-  app.add_option("--model", options.model,
-                 "model file; else MobileNetV2 with random weights, in int8 with ranges of noise")
-      ->type_name("FILE");
-  app.add_option("--width", options.width, "of the random network")->capture_default_str();
-  app.add_option("--size", options.size, "of its input")->check(CLI::Range(32, 4096))->capture_default_str();
-  app.add_option("--batch", options.batch)->check(CLI::Range(1, 4096))->capture_default_str();
-  app.add_option("--threads", options.threads, "0 for all cores")
-      ->check(CLI::Range(0, 1024))
-      ->capture_default_str();
-  app.add_option("--rounds", options.rounds, "runs whose median counts")
-      ->check(CLI::Range(1, 1000000))
-      ->capture_default_str();
-  app.add_flag("--pixels", options.pixels, "read uint8 pixels, scaled in the first convolution");
-  app.add_option("--without-pass", options.without, "leave a pass of the plan out")
-      ->expected(1)
-      ->take_all()
-      ->type_name("PASS");
-  pila::add_device_option(app, options.device);
-  pila::add_precision_option(app, options.precision);
-  app.add_flag("--json", options.json, "print JSON");
-  return pila::run_command(app, argc, argv, [&] { return pila::bench::run(options); });
-}

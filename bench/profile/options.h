@@ -1,0 +1,40 @@
+// pila-profile's command line.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bench/layers/task.h"
+#include "engine/core/dtype.h"
+
+namespace CLI {
+class App;
+}
+
+namespace pila::bench {
+
+struct ProfileOptions {
+  std::string model;
+  std::string network;  // compared layer by layer; empty: a model's plan is measured
+  std::string device = "cpu", against = "none", direction = "forward";
+  double width = 1;
+  std::int64_t size = 224;
+  std::vector<std::int64_t> batches = {1};
+  std::vector<int> threads = {1};
+  std::vector<Precision> precisions;  // empty: the model or device decides
+  int rounds = 0;                     // 0: 50 of a plan, 15 of each layer
+  bool pixels = false;
+  std::vector<std::string> without;
+  bool json = false;                           // instead of the table
+  std::string json_file, csv_file, plot_file;  // empty: none
+};
+
+void add_options(CLI::App& app, ProfileOptions& options);
+
+// Throws UsageError for options that do not go together.
+void check(const ProfileOptions& options);
+
+std::vector<Direction> directions_of(const ProfileOptions& options);
+
+}  // namespace pila::bench
