@@ -55,6 +55,14 @@ struct Activate {
   __device__ float operator()(float x, float) const { return activate(kind, x); }
 };
 
+// Of the value that was kept and the gradient.
+struct ActivateBackward {
+  Activation kind;
+  __device__ float operator()(float kept, float dy) const {
+    return through(kind == Activation::sigmoid ? kept * (1 - kept) : slope_at(kind, kept), dy);
+  }
+};
+
 struct ScaleAndShift {
   float factor, offset;
   __device__ float operator()(float x, float) const { return fmaf(x, factor, offset); }
@@ -69,6 +77,10 @@ struct Combine {
 
 Status run_activation(const ActivationForward& args, const Launch& on) {
   return run_map(on, args.type, args.count, Activate{args.kind}, args.x, args.x, args.y);
+}
+
+Status run_activation_backward(const ActivationBackward& args, const Launch& on) {
+  return run_map(on, args.type, args.count, ActivateBackward{args.kind}, args.value, args.dy, args.dx);
 }
 
 Status run_affine(const Affine& args, const Launch& on) {
@@ -126,6 +138,8 @@ Status run_broadcast(const Binary& args, const Launch& on) {
 
 void add_elementwise_kernels(KernelTable& table) {
   table.activation_forward.add({"activation", is_of_numbers<ActivationForward>, nullptr, run_activation});
+  table.activation_backward.add(
+      {"activation_backward", is_of_numbers<ActivationBackward>, nullptr, run_activation_backward});
   table.affine.add({"affine", is_of_numbers<Affine>, nullptr, run_affine});
   table.binary.add({"binary_one_shape",
                     [](const Binary& args) { return is_number(args.type) && has_one_shape(args); }, nullptr,

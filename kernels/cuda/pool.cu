@@ -91,29 +91,70 @@ Status run_crop(const Crop& args, const Launch& on) {
   });
 }
 
-// One channel of one window. A NaN is larger than every number; a window outside of the image is -infinity.
-template <class T>
-struct LargestUnderWindow {
-  MaxPoolForward args;
+// The first largest number of a channel under a window, and its pixel within x. A NaN is larger than every
+// number; a window outside of the image has -infinity.
+struct Largest {
+  float value = -INFINITY;
+  std::int64_t pixel = -1;
 
-  __device__ void operator()(std::int64_t i) const {
-    const ConvShape& shape = args.shape;
+  template <class T>
+  __device__ void find(const ConvShape& shape, const T* x, const Place& at) {
     const Window& window = shape.window;
-    const Place at = place_of(i, shape.out_h, shape.out_w, shape.out_c);
-    float largest = -INFINITY;
     for (int kh = 0; kh < window.kernel_h; ++kh) {
       const std::int64_t h = at.h * window.stride_h - window.pad_top + kh * window.dilation_h;
       if (h < 0 || h >= shape.in_h) continue;
       for (int kw = 0; kw < window.kernel_w; ++kw) {
         const std::int64_t w = at.w * window.stride_w - window.pad_left + kw * window.dilation_w;
         if (w < 0 || w >= shape.in_w) continue;
-        const std::int64_t pixel = (at.image * shape.in_h + h) * shape.in_w + w;
-        const float x = widen(static_cast<const T*>(args.x)[pixel * shape.in_c + at.unit]);
-        if (x > largest || x != x) largest = x;
-        if (largest != largest) break;
+        const std::int64_t source = (at.image * shape.in_h + h) * shape.in_w + w;
+        const float candidate = widen(x[source * shape.in_c + at.unit]);
+        if (pixel < 0 || candidate > value || (candidate != candidate && value == value)) {
+          value = candidate;
+          pixel = source;
+        }
       }
     }
-    static_cast<T*>(args.y)[i] = narrow<T>(largest);
+  }
+};
+
+template <class T>
+struct PoolNumber {
+  MaxPoolForward args;
+
+  __device__ void operator()(std::int64_t i) const {
+    const ConvShape& shape = args.shape;
+    Largest largest;
+    largest.find(shape, static_cast<const T*>(args.x), place_of(i, shape.out_h, shape.out_w, shape.out_c));
+    static_cast<T*>(args.y)[i] = narrow<T>(largest.value);
+  }
+};
+
+// One number of dx: the gradients of the windows whose largest number it was.
+template <class T>
+struct PoolGradient {
+  MaxPoolBackward args;
+
+  __device__ void operator()(std::int64_t i) const {
+    const ConvShape& shape = args.shape;
+    const Window& window = shape.window;
+    const Place at = place_of(i, shape.in_h, shape.in_w, shape.in_c);
+    const std::int64_t own = (at.image * shape.in_h + at.h) * shape.in_w + at.w;
+    float sum = 0;
+    for (int kh = 0; kh < window.kernel_h; ++kh) {
+      for (int kw = 0; kw < window.kernel_w; ++kw) {
+        const std::int64_t down = at.h + window.pad_top - kh * window.dilation_h;
+        const std::int64_t across = at.w + window.pad_left - kw * window.dilation_w;
+        if (down < 0 || across < 0 || down % window.stride_h != 0 || across % window.stride_w != 0) continue;
+        const Place reader{at.image, down / window.stride_h, across / window.stride_w, at.unit};
+        if (reader.h >= shape.out_h || reader.w >= shape.out_w) continue;
+        Largest largest;
+        largest.find(shape, static_cast<const T*>(args.x), reader);
+        if (largest.pixel != own) continue;
+        const std::int64_t pixel = (reader.image * shape.out_h + reader.h) * shape.out_w + reader.w;
+        sum += widen(static_cast<const T*>(args.dy)[pixel * shape.out_c + at.unit]);
+      }
+    }
+    static_cast<T*>(args.dx)[i] = narrow<T>(sum);
   }
 };
 
@@ -121,7 +162,15 @@ Status run_max_pool(const MaxPoolForward& args, const Launch& on) {
   const ConvShape& shape = args.shape;
   return with_number(args.type, [&](auto number) {
     return for_each(on, shape.batch * shape.out_h * shape.out_w * shape.out_c,
-                    LargestUnderWindow<decltype(number)>{args});
+                    PoolNumber<decltype(number)>{args});
+  });
+}
+
+Status run_max_pool_backward(const MaxPoolBackward& args, const Launch& on) {
+  const ConvShape& shape = args.shape;
+  return with_number(args.type, [&](auto number) {
+    return for_each(on, shape.batch * shape.in_h * shape.in_w * shape.in_c,
+                    PoolGradient<decltype(number)>{args});
   });
 }
 
@@ -136,6 +185,8 @@ void add_pool_kernels(KernelTable& table) {
   table.pad.add({"pad", any<Pad>, nullptr, run_pad});
   table.crop.add({"crop", any<Crop>, nullptr, run_crop});
   table.max_pool_forward.add({"max_pool", is_of_numbers<MaxPoolForward>, nullptr, run_max_pool});
+  table.max_pool_backward.add(
+      {"max_pool_backward", is_of_numbers<MaxPoolBackward>, nullptr, run_max_pool_backward});
 }
 
 }  // namespace pila::kernels::cuda

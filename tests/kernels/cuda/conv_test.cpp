@@ -195,5 +195,71 @@ TEST(CudaImageConv, ReadsPixels) {
   }
 }
 
+// ---- gradients
+
+// What a gradient is computed from and what it is for: `first` is dy for the image's, x for the weights'.
+template <class Args, class Second>
+void expect_gradient(const char* kernel, const ConvShape& shape, DType type, const void* Args::*first,
+                     std::int64_t first_count, Second Args::*second, std::int64_t second_count,
+                     void* Args::*output, std::int64_t count, std::int64_t products) {
+  SCOPED_TRACE(std::string(kernel) + " of type " + std::to_string(static_cast<int>(type)));
+  const TypedInput a(type, random_numbers(first_count, 1)), b(type, random_numbers(second_count, 2));
+  Args args;
+  args.shape = shape;
+  args.*first = a.host.data();
+  args.*second = b.host.data();
+  const auto expected = run_reference<float>(args, output, static_cast<std::size_t>(count));
+  args.type = type;
+  args.*first = a.device.data();
+  args.*second = b.device.data();
+  const auto actual = run_typed(args, kernel, output, static_cast<std::size_t>(count));
+  EXPECT_TRUE(close_by_norm(actual, expected, tolerance(type, products)));
+}
+
+void expect_gradients(const Image& image, bool depthwise) {
+  SCOPED_TRACE(image.name());
+  const ConvShape shape = image.shape();
+  const std::int64_t taps = image.kernel * image.kernel;
+  const std::int64_t in = shape.batch * shape.in_h * shape.in_w * shape.in_c;
+  const std::int64_t out = shape.batch * shape.out_h * shape.out_w * shape.out_c;
+  const std::int64_t pixels = shape.batch * shape.out_h * shape.out_w;
+  for (const DType type : kTypes) {
+    if (depthwise) {
+      const std::int64_t weights = taps * shape.out_c;
+      expect_gradient("depthwise_backward_data", shape, type, &DepthwiseBackwardData::dy, out,
+                      &DepthwiseBackwardData::w, weights, &DepthwiseBackwardData::dx, in, taps);
+      expect_gradient("depthwise_backward_filter", shape, type, &DepthwiseBackwardFilter::x, in,
+                      &DepthwiseBackwardFilter::dy, out, &DepthwiseBackwardFilter::dw, weights, pixels);
+    } else {
+      const std::int64_t weights = taps * shape.in_c / shape.groups * shape.out_c;
+      expect_gradient("conv_backward_data", shape, type, &ConvBackwardData::dy, out, &ConvBackwardData::w,
+                      weights, &ConvBackwardData::dx, in, taps * shape.out_c);
+      expect_gradient("conv_backward_filter", shape, type, &ConvBackwardFilter::x, in,
+                      &ConvBackwardFilter::dy, out, &ConvBackwardFilter::dw, weights, pixels);
+    }
+  }
+}
+
+TEST(CudaDepthwise, SendsGradientsBack) {
+  PILA_NEEDS_DEVICE();
+  for (const int stride : {1, 2}) {
+    expect_gradients({2, 9, 7, 16, 16, 3, stride, 1}, true);
+    expect_gradients({2, 8, 8, 5, 5, 3, stride, 1}, true);  // no pack of channels
+    expect_gradients({1, 12, 9, 8, 8, 5, stride, 2}, true);
+  }
+  expect_gradients({1, 7, 9, 8, 24, 3, 1, 1}, true);       // three of y for each of x
+  expect_gradients({1, 9, 9, 8, 8, 3, 1, 2, 1, 2}, true);  // dilated
+  expect_gradients({1, 40, 41, 8, 8, 3, 1, 1}, true);      // several parts of pixels
+}
+
+TEST(CudaConv, SendsGradientsBack) {
+  PILA_NEEDS_DEVICE();
+  expect_gradients({2, 9, 7, 3, 16, 3, 2, 1}, false);
+  expect_gradients({1, 5, 5, 8, 4, 1, 1, 0}, false);
+  expect_gradients({2, 6, 6, 6, 9, 3, 1, 1, 3}, false);     // groups
+  expect_gradients({1, 9, 9, 4, 4, 3, 1, 2, 1, 2}, false);  // dilated
+  expect_gradients({1, 40, 41, 3, 5, 3, 2, 1}, false);      // several parts of pixels
+}
+
 }  // namespace
 }  // namespace pila::test

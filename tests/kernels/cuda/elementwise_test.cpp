@@ -85,6 +85,33 @@ TEST(CudaElementwise, FollowsTheReference) {
   }
 }
 
+TEST(CudaElementwise, SendsGradientsThroughActivations) {
+  PILA_NEEDS_DEVICE();
+  for (const DType type : kTypes) {
+    for (const std::size_t count : kLengths) {
+      const TypedInput value(type, uniform_data<float>(count, 1, -8, 8));
+      const TypedInput dy(type, uniform_data<float>(count, 2));
+      ActivationBackward args;
+      args.count = static_cast<std::int64_t>(count);
+      for (const Activation kind :
+           {Activation::none, Activation::relu, Activation::relu6, Activation::silu, Activation::sigmoid}) {
+        args.kind = kind;
+        args.type = DType::f32;
+        args.value = value.host.data();
+        args.dy = dy.host.data();
+        const auto expected = run_reference<float>(args, &ActivationBackward::dx, count);
+        args.type = type;
+        args.value = value.device.data();
+        args.dy = dy.device.data();
+        // A sigmoid's slope of -8 * 9 at most; expf is off by 2 units.
+        const double rounding = type == DType::f32 ? 0 : 72 * half_unit(type);
+        EXPECT_TRUE(close_each(run_typed(args, "activation_backward", &ActivationBackward::dx, count),
+                               expected, 2e-5 + rounding));
+      }
+    }
+  }
+}
+
 // One element behind an aligned address packs cannot be used.
 TEST(CudaElementwise, TakesAddressesThatAreNotAligned) {
   PILA_NEEDS_DEVICE();

@@ -145,5 +145,33 @@ TEST(CudaMaxPool, FindsTheLargest) {
   }
 }
 
+// Small whole numbers, so that windows have several largest ones: the first gets the gradient.
+TEST(CudaMaxPool, SendsGradientsToTheFirstLargest) {
+  PILA_NEEDS_DEVICE();
+  for (const DType type : kTypes) {
+    for (const int stride : {1, 2}) {
+      MaxPoolBackward args;
+      args.shape.batch = 2;
+      args.shape.in_h = 9;
+      args.shape.in_w = 8;
+      args.shape.in_c = args.shape.out_c = 5;
+      args.shape.out_h = (9 + 2 - 3) / stride + 1;
+      args.shape.out_w = (8 + 2 - 3) / stride + 1;
+      args.shape.window = {3, 3, stride, stride, 1, 1, 1, 1};
+      const TypedInput x(type, integer_data<float>(2 * 9 * 8 * 5, 1, 0, 3));
+      const TypedInput dy(type, random_numbers(2 * args.shape.out_h * args.shape.out_w * 5, 2));
+      args.x = x.host.data();
+      args.dy = dy.host.data();
+      const auto expected = run_reference<float>(args, &MaxPoolBackward::dx, 2 * 9 * 8 * 5);
+      args.type = type;
+      args.x = x.device.data();
+      args.dy = dy.device.data();
+      // Sums of up to nine numbers below 1.
+      EXPECT_TRUE(close_each(run_typed(args, "max_pool_backward", &MaxPoolBackward::dx, 2 * 9 * 8 * 5),
+                             expected, 2e-6 + 8 * half_unit(type)));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace pila::test

@@ -112,6 +112,77 @@ TEST(CudaSoftmax, MeasuresCrossEntropy) {
   }
 }
 
+TEST(CudaSoftmax, SendsGradientsBack) {
+  PILA_NEEDS_DEVICE();
+  for (const DType type : kTypes) {
+    for (const std::int64_t columns : {1, 31, 33, 200}) {
+      const TypedInput y(type, random_numbers(5 * columns, 1, 0, 1)),
+          dy(type, random_numbers(5 * columns, 2));
+      const auto count = static_cast<std::size_t>(5 * columns);
+      SoftmaxBackward args{DType::f32, 5, columns, y.host.data(), dy.host.data(), nullptr};
+      const auto expected = run_reference<float>(args, &SoftmaxBackward::dx, count);
+      args.type = type;
+      args.y = y.device.data();
+      args.dy = dy.device.data();
+      EXPECT_TRUE(close_by_norm(run_typed(args, "softmax_backward", &SoftmaxBackward::dx, count), expected,
+                                2e-6 + (type == DType::f32 ? 0 : half_unit(type))));
+    }
+  }
+}
+
+TEST(CudaSoftmax, SendsTheLossBack) {
+  PILA_NEEDS_DEVICE();
+  for (const std::int64_t classes : {2, 33, 1000}) {
+    for (const double smoothing : {0.0, 0.1}) {
+      for (const bool weighted : {false, true}) {
+        constexpr std::int64_t kRows = 5;
+        const auto logits = random_numbers(kRows * classes, 1, -10, 10), dlosses = random_numbers(kRows, 4);
+        const auto labels = integer_data<std::int32_t>(kRows, 2, 0, classes - 1);
+        const auto weights = random_numbers(classes, 3, 0.5, 2);
+        const DeviceBuffer<float> logits_there(logits), weights_there(weights), dlosses_there(dlosses);
+        const DeviceBuffer<std::int32_t> labels_there(labels);
+        CrossEntropyBackward args;
+        args.rows = kRows;
+        args.classes = classes;
+        args.smoothing = smoothing;
+        args.logits = logits.data();
+        args.labels = labels.data();
+        args.dlosses = dlosses.data();
+        if (weighted) args.class_weights = weights.data();
+        const auto count = static_cast<std::size_t>(kRows * classes);
+        const auto expected = run_reference<float>(args, &CrossEntropyBackward::dlogits, count);
+        args.logits = logits_there.data();
+        args.labels = labels_there.data();
+        args.dlosses = dlosses_there.data();
+        if (weighted) args.class_weights = weights_there.data();
+        // Probabilities are off by a few units (expf of up to -20).
+        EXPECT_TRUE(close_each(
+            run_on_device<float>(args, "cross_entropy_backward", &CrossEntropyBackward::dlogits, count),
+            expected, 5e-6));
+      }
+    }
+  }
+}
+
+// A class that is impossible costs nothing where the target has no share for it.
+TEST(CudaSoftmax, TakesLogitsOfMinusInfinity) {
+  PILA_NEEDS_DEVICE();
+  const std::vector<float> logits = {1, 2, -INFINITY};
+  const std::vector<std::int32_t> labels = {1};
+  const DeviceBuffer<float> logits_there(logits);
+  const DeviceBuffer<std::int32_t> labels_there(labels);
+  CrossEntropyForward args;
+  args.rows = 1;
+  args.classes = 3;
+  args.logits = logits.data();
+  args.labels = labels.data();
+  const auto expected = run_reference<float>(args, &CrossEntropyForward::losses, 1);
+  args.logits = logits_there.data();
+  args.labels = labels_there.data();
+  EXPECT_TRUE(close_each(run_on_device<float>(args, "cross_entropy", &CrossEntropyForward::losses, 1),
+                         expected, 1e-6));
+}
+
 TEST(CudaNorm, NormalisesByGivenStatistics) {
   PILA_NEEDS_DEVICE();
   for (const DType type : kTypes) {
