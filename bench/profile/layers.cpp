@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <fstream>
 #include <memory>
+#include <string_view>
 
 #include "apps/core/command.h"
 #include "apps/core/device.h"
