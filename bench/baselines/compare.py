@@ -83,7 +83,7 @@ def main():
     text = (f"{about['cpu']}, {options.threads} threads, float32, PyTorch {torch.__version__}.\nRatio: the peer's "
             f"median time over Pila's (95% interval); above 1 Pila is faster.\n\n{table(results)}\n")
     options.results.mkdir(parents=True, exist_ok=True)
-    stem = results_stem() + "_steps"
+    stem = results_stem() + "-steps"
     (options.results / f"{stem}.json").write_text(json.dumps(dict(about, results=results), indent=1) + "\n")
     (options.results / f"{stem}.md").write_text(text)
     print(text)

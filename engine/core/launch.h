@@ -25,12 +25,12 @@ class KernelCall {
 };
 
 // Names what the device's work is for, while it is in scope.
-class Range {
+class ProfilerRange {
  public:
-  Range(kernels::DeviceApi& api, std::string_view name) : api_(api) { api_.begin_range(name); }
-  ~Range() { api_.end_range(); }
-  Range(const Range&) = delete;
-  Range& operator=(const Range&) = delete;
+  ProfilerRange(kernels::DeviceApi& api, std::string_view name) : api_(api) { api_.begin_range(name); }
+  ~ProfilerRange() { api_.end_range(); }
+  ProfilerRange(const ProfilerRange&) = delete;
+  ProfilerRange& operator=(const ProfilerRange&) = delete;
 
  private:
   kernels::DeviceApi& api_;
@@ -84,7 +84,7 @@ void launch(const Context& ctx, std::string_view op, const Args& args, std::span
     return;
   }
 
-  const Range range(ctx.device()->api(), op);
+  const ProfilerRange range(ctx.device()->api(), op);
   const std::size_t bytes = kernel->workspace == nullptr ? 0 : kernel->workspace(args, ctx.stream());
   kernels::Status status = nullptr;
   if (bytes == 0) {

@@ -27,7 +27,7 @@ Session::Session(std::shared_ptr<const Plan> plan, const SessionPlace& place)
 void Session::run_call(std::size_t i) const {
   const Tensor& prepared = plan_->calls_[i].prepared;
   const std::string& layer = plan_->graph_.nodes()[plan_->calls_[i].node].name;
-  const Range range(plan_->ctx_.device()->api(), layer);
+  const ProfilerRange range(plan_->ctx_.device()->api(), layer);
   const kernels::Status status =
       calls_[i]->run({stream_, workspace_.data(), prepared ? prepared.data() : nullptr});
   if (status != nullptr) {

@@ -27,7 +27,7 @@ struct InvertedResidual {
   const void* x = nullptr;               // [batch, in_h, in_w, in_c]
   Pointwise expand;                      // w: [in_c, depthwise.in_c]
   const void* depthwise_w = nullptr;     // [kernel_h, kernel_w, depthwise.in_c]
-  const void* depthwise_bias = nullptr;  // [depthwise.in_c] of channel_type(), or null
+  const void* depthwise_bias = nullptr;  // of channel_type(), or null
   Activation depthwise_activation = Activation::none;
   Pointwise project;               // w: [depthwise.in_c, out_c]
   const void* residual = nullptr;  // shaped as y, or null

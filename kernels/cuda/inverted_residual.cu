@@ -21,18 +21,12 @@ static_assert(BlockTile::kPixels / kStrip * kChunk / 2 == kThreads,
 template <class T, int kN>
 class Block {
  public:
-  __device__ explicit Block(const BlockArgs<T>& args) : a_(args), place_(args) {
-    x_ = shared_memory<T>();
-    expand_w_ = x_ + a_.shared.x;
-    wide_ = expand_w_ + a_.shared.expand_w;
-    filtered_ = wide_ + a_.shared.wide;
-    project_w_ = filtered_ + a_.shared.filtered;
-  }
+  __device__ explicit Block(const BlockArgs<T>& args) : a_(args), place_(args) {}
 
   __device__ void run() {
     const int begin = place_.first_chunk(), end = place_.last_chunk();
     const bool expands = a_.expand_w != nullptr;
-    if (expands) copy_pixels(x_, a_.shared.x_stride, a_.in_c, 0, a_.shared.depth / 8);
+    if (expands) copy_pixels(x(), a_.shared.x_stride, a_.in_c, 0, a_.shared.depth / 8);
     copy_wide(begin);
     commit_copies();
     copy_project_w(begin);
@@ -78,6 +72,13 @@ class Block {
   __device__ static int warp() { return thread() / kWarpSize; }
   __device__ static int lane() { return thread() % kWarpSize; }
 
+  // Parts of shared memory.
+  __device__ static T* x() { return shared_memory<T>(); }
+  __device__ T* expand_w() const { return shared_memory<T>() + a_.shared.expand_w; }
+  __device__ T* wide() const { return shared_memory<T>() + a_.shared.wide; }
+  __device__ T* filtered() const { return shared_memory<T>() + a_.shared.filtered; }
+  __device__ T* project_w() const { return shared_memory<T>() + a_.shared.project_w; }
+
   // Two neighbouring channels, the first one even.
   __device__ static unsigned& two_at(T* channels) {
     return *accessible(reinterpret_cast<unsigned*>(channels));
@@ -90,6 +91,7 @@ class Block {
 
   // `chunks` times 8 channels, from `channel` on, of the pixels of x under the tile; zeros outside the image.
   __device__ void copy_pixels(T* to, int stride, int channels, int channel, int chunks) const {
+#pragma unroll 1  // registers are short where the sums are alive
     for (int i = thread(); i < a_.tile.in_pixels * chunks; i += kThreads) {
       const int pixel = i / chunks, c = i % chunks * 8;
       const std::int64_t row = place_.input_row(pixel);
@@ -102,6 +104,7 @@ class Block {
   __device__ static void copy_matrix(T* to, int stride, const RowMajor<T>& from, int row, int rows,
                                      int column, int width) {
     const int chunks = width / 8;
+#pragma unroll 1
     for (int i = thread(); i < rows * chunks; i += kThreads) {
       const int r = i / chunks, c = i % chunks * 8;
       const bool inside = row + r < from.rows && column + c < from.columns;
@@ -112,14 +115,14 @@ class Block {
 
   // What a chunk of the wide tensor is made of: weights, or x's own channels.
   __device__ void copy_wide(int chunk) const {
-    if (a_.expand_w == nullptr) return copy_pixels(wide_, kWideStride, a_.wide, chunk * kChunk, kChunk / 8);
-    copy_matrix(expand_w_, kWideStride, {a_.expand_w, a_.in_c, a_.wide}, 0, a_.shared.depth, chunk * kChunk,
+    if (a_.expand_w == nullptr) return copy_pixels(wide(), kWideStride, a_.wide, chunk * kChunk, kChunk / 8);
+    copy_matrix(expand_w(), kWideStride, {a_.expand_w, a_.in_c, a_.wide}, 0, a_.shared.depth, chunk * kChunk,
                 kChunk);
   }
 
   __device__ void copy_project_w(int chunk) const {
     if (a_.project_w == nullptr) return;
-    copy_matrix(project_w_, a_.shared.project_stride, {a_.project_w, a_.wide, a_.out_c}, chunk * kChunk,
+    copy_matrix(project_w(), a_.shared.project_stride, {a_.project_w, a_.wide, a_.out_c}, chunk * kChunk,
                 kChunk, 0, a_.shared.columns);
   }
 
@@ -131,11 +134,12 @@ class Block {
       Sums sums[kChunk / 8] = {};
       for (int d = 0; d < depth; d += 16) {
         FragmentA pixels;
-        load_matrices(pixels.part, x_ + (first + lane() % 16) * a_.shared.x_stride + d + lane() / 16 * 8);
+        load_matrices(pixels.part, x() + (first + lane() % 16) * a_.shared.x_stride + d + lane() / 16 * 8);
 #pragma unroll
         for (int j = 0; j < kChunk / 8; j += 2) {
           unsigned part[4];
-          load_transposed_matrices(part, expand_w_ + (d + lane() % 16) * kWideStride + (j + lane() / 16) * 8);
+          load_transposed_matrices(part,
+                                   expand_w() + (d + lane() % 16) * kWideStride + (j + lane() / 16) * 8);
           multiply_add<T>(sums[j], pixels, {{part[0], part[1]}});
           multiply_add<T>(sums[j + 1], pixels, {{part[2], part[3]}});
         }
@@ -155,7 +159,7 @@ class Block {
                 activate(a_.expand_activation, sum[0] + a_.bias_of(a_.expand_bias, chunk * kChunk + c)),
                 activate(a_.expand_activation, sum[1] + a_.bias_of(a_.expand_bias, chunk * kChunk + c + 1)));
           }
-          two_at(wide_ + pixel * kWideStride + c) = result;
+          two_at(wide() + pixel * kWideStride + c) = result;
         }
       }
     }
@@ -171,7 +175,6 @@ class Block {
     for (int tap = 0; tap < kTaps; ++tap) {
       taps_[tap] = channel < a_.wide ? two_at(a_.depthwise_w + tap * a_.wide + channel) : 0;
     }
-    shift_ = {a_.bias_of(a_.depthwise_bias, channel), a_.bias_of(a_.depthwise_bias, channel + 1)};
   }
 
   // Two channels of a strip of neighbours in a row.
@@ -181,6 +184,8 @@ class Block {
     const int strips = (a_.tile.tile_w + kStrip - 1) / kStrip, strip = thread() / (kChunk / 2);
     const int row = strip / strips, column = strip % strips * kStrip;
     if (row >= a_.tile.tile_h) return;
+    const int channel = chunk * kChunk + own_channel();
+    const Two shift = {a_.bias_of(a_.depthwise_bias, channel), a_.bias_of(a_.depthwise_bias, channel + 1)};
     Two sums[kStrip] = {};
 #pragma unroll
     for (int ky = 0; ky < kWindow; ++ky) {
@@ -189,7 +194,7 @@ class Block {
 #pragma unroll
       for (int i = 0; i < kReach; ++i) {
         if (column * kStride + i >= a_.tile.in_w) continue;
-        values[i] = widen_two<T>(two_at(wide_ + (first + i) * kWideStride + own_channel()));
+        values[i] = widen_two<T>(two_at(wide() + (first + i) * kWideStride + own_channel()));
       }
 #pragma unroll
       for (int kx = 0; kx < kWindow; ++kx) {
@@ -204,16 +209,15 @@ class Block {
 #pragma unroll
     for (int i = 0; i < kStrip; ++i) {
       if (column + i >= a_.tile.tile_w) continue;
-      const unsigned result =
-          narrow_two<T>(activate(a_.depthwise_activation, sums[i].first + shift_.first),
-                        activate(a_.depthwise_activation, sums[i].second + shift_.second));
-      const int pixel = row * a_.tile.tile_w + column + i, channel = chunk * kChunk + own_channel();
-      const std::int64_t to = place_.output_row(pixel);
+      const unsigned result = narrow_two<T>(activate(a_.depthwise_activation, sums[i].first + shift.first),
+                                            activate(a_.depthwise_activation, sums[i].second + shift.second));
+      const int pixel = row * a_.tile.tile_w + column + i;
       if (a_.project_w != nullptr) {
-        two_at(filtered_ + pixel * kWideStride + own_channel()) = result;
-      } else if (to >= 0 && channel < a_.wide) {
-        two_at(a_.finish.y + to * a_.wide + channel) = result;
+        two_at(filtered() + pixel * kWideStride + own_channel()) = result;
+        continue;
       }
+      const std::int64_t to = place_.output_row(pixel);
+      if (to >= 0 && channel < a_.wide) two_at(a_.finish.y + to * a_.wide + channel) = result;
     }
   }
 
@@ -222,12 +226,13 @@ class Block {
 #pragma unroll
     for (int d = 0; d < kChunk; d += 16) {
       FragmentA pixels;
-      load_matrices(pixels.part, filtered_ + (own_pixel() + lane() % 16) * kWideStride + d + lane() / 16 * 8);
+      load_matrices(pixels.part,
+                    filtered() + (own_pixel() + lane() % 16) * kWideStride + d + lane() / 16 * 8);
 #pragma unroll
       for (int i = 0; i < kGroups; ++i) {
         if (own_column(i) >= a_.out_c) continue;
         unsigned part[4];
-        load_transposed_matrices(part, project_w_ + (d + lane() % 16) * a_.shared.project_stride +
+        load_transposed_matrices(part, project_w() + (d + lane() % 16) * a_.shared.project_stride +
                                            own_column(i) + lane() / 16 * 8);
         multiply_add<T>(sums_[i][0], pixels, {{part[0], part[1]}});
         multiply_add<T>(sums_[i][1], pixels, {{part[2], part[3]}});
@@ -276,9 +281,7 @@ class Block {
 
   const BlockArgs<T>& a_;
   const BlockPlace<T> place_;
-  T *x_, *expand_w_, *wide_, *filtered_, *project_w_;
   unsigned taps_[kTaps];
-  Two shift_;
   Sums sums_[kGroups][2] = {};
 };
 
@@ -291,7 +294,7 @@ __global__ void __launch_bounds__(kThreads, kN <= 160 ? 2 : 1) run_block(BlockAr
 
 int bytes_of(const BlockTile::Shared& shared) {
   constexpr int kStaging = kWarps * 16 * 20 * static_cast<int>(sizeof(float));
-  return std::max(shared.size() * 2, kStaging);
+  return std::max(shared.size * 2, kStaging);
 }
 
 template <class T>

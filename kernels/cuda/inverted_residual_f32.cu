@@ -18,23 +18,18 @@ static_assert(kChunk == kWarp, "each lane has a channel");
 template <int kN>
 class Block {
  public:
-  __device__ explicit Block(const BlockArgs<float>& args) : a_(args), place_(args) {
-    x_ = shared_memory<float>();
-    expand_w_ = x_ + a_.shared.x;
-    wide_ = expand_w_ + a_.shared.expand_w;
-    filtered_ = wide_ + a_.shared.wide;
-  }
+  __device__ explicit Block(const BlockArgs<float>& args) : a_(args), place_(args) {}
 
   __device__ void run() {
-    if (a_.expand_w != nullptr) copy_pixels(x_, a_.shared.x_stride, a_.in_c, 0, a_.shared.depth);
+    if (a_.expand_w != nullptr) copy_pixels(x(), a_.shared.x_stride, a_.in_c, 0, a_.shared.depth);
     for (int chunk = place_.first_chunk(); chunk < place_.last_chunk(); ++chunk) {
       const int channel = chunk * kChunk + lane();
       if (a_.expand_w == nullptr) {
-        copy_pixels(wide_, kWideStride, a_.wide, chunk * kChunk, kChunk);
+        copy_pixels(wide(), kWideStride, a_.wide, chunk * kChunk, kChunk);
       } else {
         for (int d = warp(); d < a_.shared.depth; d += kWarps) {
           const bool inside = d < a_.in_c && channel < a_.wide;
-          expand_w_[d * kWideStride + lane()] =
+          expand_w()[d * kWideStride + lane()] =
               inside ? a_.expand_w[static_cast<std::int64_t>(d) * a_.wide + channel] : 0;
         }
         __syncthreads();
@@ -57,6 +52,12 @@ class Block {
   __device__ static int warp() { return thread() / kWarp; }
   __device__ static int lane() { return thread() % kWarp; }
 
+  // Parts of shared memory.
+  __device__ static float* x() { return shared_memory<float>(); }
+  __device__ float* expand_w() const { return shared_memory<float>() + a_.shared.expand_w; }
+  __device__ float* wide() const { return shared_memory<float>() + a_.shared.wide; }
+  __device__ float* filtered() const { return shared_memory<float>() + a_.shared.filtered; }
+
   // `width` channels, from `channel` on, of the pixels of x under the tile; zeros outside of it.
   __device__ void copy_pixels(float* to, int stride, int channels, int channel, int width) const {
     for (int pixel = warp(); pixel < a_.tile.in_pixels; pixel += kWarps) {
@@ -76,10 +77,10 @@ class Block {
       for (int d = 0; d < a_.shared.depth; d += 4) {
         Pack<float> pixels[4];
 #pragma unroll
-        for (int p = 0; p < 4; ++p) pixels[p] = load_pack(x_ + (first + p) * a_.shared.x_stride + d, 0);
+        for (int p = 0; p < 4; ++p) pixels[p] = load_pack(x() + (first + p) * a_.shared.x_stride + d, 0);
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
-          const float weight = expand_w_[(d + i) * kWideStride + lane()];
+          const float weight = expand_w()[(d + i) * kWideStride + lane()];
 #pragma unroll
           for (int p = 0; p < 4; ++p) sums[p] = fmaf(pixels[p].lane[i], weight, sums[p]);
         }
@@ -88,7 +89,7 @@ class Block {
       for (int p = 0; p < 4; ++p) {
         if (first + p >= a_.tile.in_pixels) continue;
         const bool inside = place_.input_row(first + p) >= 0;
-        wide_[(first + p) * kWideStride + lane()] =
+        wide()[(first + p) * kWideStride + lane()] =
             inside ? activate(a_.expand_activation, sums[p] + shift) : 0;
       }
     }
@@ -113,7 +114,7 @@ class Block {
         float values[kReach] = {};
 #pragma unroll
         for (int i = 0; i < kReach; ++i) {
-          if (column * kStride + i < a_.tile.in_w) values[i] = wide_[(first + i) * kWideStride + lane()];
+          if (column * kStride + i < a_.tile.in_w) values[i] = wide()[(first + i) * kWideStride + lane()];
         }
 #pragma unroll
         for (int kx = 0; kx < kWindow; ++kx) {
@@ -130,7 +131,7 @@ class Block {
         const int pixel = row * a_.tile.tile_w + column + i;
         const std::int64_t to = place_.output_row(pixel);
         if (a_.project_w != nullptr) {
-          filtered_[pixel * kWideStride + lane()] = result;
+          filtered()[pixel * kWideStride + lane()] = result;
         } else if (to >= 0 && channel < a_.wide) {
           a_.finish.y[to * a_.wide + channel] = result;
         }
@@ -144,7 +145,7 @@ class Block {
       Pack<float> pixels[kWarpPixels];
 #pragma unroll
       for (int p = 0; p < kWarpPixels; ++p) {
-        pixels[p] = load_pack(filtered_ + (warp() * kWarpPixels + p) * kWideStride + d, 0);
+        pixels[p] = load_pack(filtered() + (warp() * kWarpPixels + p) * kWideStride + d, 0);
       }
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
@@ -183,7 +184,6 @@ class Block {
 
   const BlockArgs<float>& a_;
   const BlockPlace<float> place_;
-  float *x_, *expand_w_, *wide_, *filtered_;
   float sums_[kWarpPixels][kColumns] = {};
 };
 
@@ -195,9 +195,7 @@ __global__ void __launch_bounds__(kThreads) run_block(BlockArgs<float> args) {
 // ---- the table
 
 // The weights of the projection, which lie last, are read from global memory.
-int bytes_of(const BlockTile::Shared& shared) {
-  return (shared.size() - shared.project_w) * static_cast<int>(sizeof(float));
-}
+int bytes_of(const BlockTile::Shared& shared) { return shared.project_w * static_cast<int>(sizeof(float)); }
 
 Status run(const InvertedResidual& args, const Launch& on) {
   const auto kernel_for = [](std::int64_t outputs) { return outputs <= 64 ? run_block<64> : run_block<320>; };

@@ -26,22 +26,23 @@ struct BlockTile {
     return static_cast<int>((value + step - 1) / step * step);
   }
 
-  // Numbers of each part of shared memory.
+  // Where each part of shared memory begins, and the distance of its rows, in numbers. Pixels of x come
+  // first.
   struct Shared {
     Shared(const InvertedResidual& args, const BlockTile& tile)
         : depth(round_up(args.in_c, 16)),
-          x_stride(depth + kPad),
-          x(args.expand.w == nullptr ? 0 : round_up(tile.in_pixels, 16) * x_stride),
-          expand_w(args.expand.w == nullptr ? 0 : depth * (kChunk + kPad)),
-          wide(tile.in_pixels * (kChunk + kPad)),
-          filtered(kPixels * (kChunk + kPad)),
           columns(round_up(args.out_c, 16)),
+          x_stride(depth + kPad),
           project_stride(columns + kPad),
-          project_w(args.project.w == nullptr ? 0 : kChunk * project_stride) {}
+          expand_w(args.expand.w == nullptr ? 0 : round_up(tile.in_pixels, 16) * x_stride),
+          wide(expand_w + (args.expand.w == nullptr ? 0 : depth * (kChunk + kPad))),
+          filtered(wide + tile.in_pixels * (kChunk + kPad)),
+          project_w(filtered + kPixels * (kChunk + kPad)),
+          size(project_w + (args.project.w == nullptr ? 0 : kChunk * project_stride)) {}
 
-    int size() const { return x + expand_w + wide + filtered + project_w; }
-
-    int depth, x_stride, x, expand_w, wide, filtered, columns, project_stride, project_w;
+    int depth, columns;  // the channels of x and y, and zeros behind them
+    int x_stride, project_stride;
+    int expand_w, wide, filtered, project_w, size;
   };
 
   // The tile that costs least among those whose `bytes_of(shared)` fits.
