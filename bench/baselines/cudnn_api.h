@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 #include "engine/core/error.h"
@@ -57,19 +56,29 @@ class CudnnHandle {
 
 // What cuDNN calls the type of an attribute's values.
 template <class T>
-constexpr cudnnBackendAttributeType_t attribute_type() {
-  if constexpr (std::is_same_v<T, std::int64_t>) return CUDNN_TYPE_INT64;
-  if constexpr (std::is_same_v<T, float>) return CUDNN_TYPE_FLOAT;
-  if constexpr (std::is_same_v<T, double>) return CUDNN_TYPE_DOUBLE;
-  if constexpr (std::is_same_v<T, bool>) return CUDNN_TYPE_BOOLEAN;
-  if constexpr (std::is_same_v<T, void*>) return CUDNN_TYPE_VOID_PTR;
-  if constexpr (std::is_same_v<T, cudnnHandle_t>) return CUDNN_TYPE_HANDLE;
-  if constexpr (std::is_same_v<T, cudnnDataType_t>) return CUDNN_TYPE_DATA_TYPE;
-  if constexpr (std::is_same_v<T, cudnnConvolutionMode_t>) return CUDNN_TYPE_CONVOLUTION_MODE;
-  if constexpr (std::is_same_v<T, cudnnPointwiseMode_t>) return CUDNN_TYPE_POINTWISE_MODE;
-  if constexpr (std::is_same_v<T, cudnnBackendHeurMode_t>) return CUDNN_TYPE_HEUR_MODE;
-  if constexpr (std::is_same_v<T, cudnnBackendNumericalNote_t>) return CUDNN_TYPE_NUMERICAL_NOTE;
-}
+inline constexpr cudnnBackendAttributeType_t attribute_type = T::unsupported_attribute_type;
+template <>
+inline constexpr auto attribute_type<std::int64_t> = CUDNN_TYPE_INT64;
+template <>
+inline constexpr auto attribute_type<float> = CUDNN_TYPE_FLOAT;
+template <>
+inline constexpr auto attribute_type<double> = CUDNN_TYPE_DOUBLE;
+template <>
+inline constexpr auto attribute_type<bool> = CUDNN_TYPE_BOOLEAN;
+template <>
+inline constexpr auto attribute_type<void*> = CUDNN_TYPE_VOID_PTR;
+template <>
+inline constexpr auto attribute_type<cudnnHandle_t> = CUDNN_TYPE_HANDLE;
+template <>
+inline constexpr auto attribute_type<cudnnDataType_t> = CUDNN_TYPE_DATA_TYPE;
+template <>
+inline constexpr auto attribute_type<cudnnConvolutionMode_t> = CUDNN_TYPE_CONVOLUTION_MODE;
+template <>
+inline constexpr auto attribute_type<cudnnPointwiseMode_t> = CUDNN_TYPE_POINTWISE_MODE;
+template <>
+inline constexpr auto attribute_type<cudnnBackendHeurMode_t> = CUDNN_TYPE_HEUR_MODE;
+template <>
+inline constexpr auto attribute_type<cudnnBackendNumericalNote_t> = CUDNN_TYPE_NUMERICAL_NOTE;
 
 // Attributes are set, then finalize() checks them all; errors name the descriptor. Those that it refers to
 // must live as long.
@@ -79,11 +88,11 @@ class Descriptor {
 
   template <class T>
   Descriptor& set(cudnnBackendAttributeName_t attribute, const T& value) {
-    return set_values(attribute, attribute_type<T>(), 1, &value);
+    return set_values(attribute, attribute_type<T>, 1, &value);
   }
   template <class T>
   Descriptor& set(cudnnBackendAttributeName_t attribute, const std::vector<T>& values) {
-    return set_values(attribute, attribute_type<T>(), values.size(), values.data());
+    return set_values(attribute, attribute_type<T>, values.size(), values.data());
   }
   Descriptor& set(cudnnBackendAttributeName_t attribute, const Descriptor& other) {
     return refer(attribute, {&other});
@@ -95,7 +104,7 @@ class Descriptor {
   template <class T>
   std::vector<T> get(cudnnBackendAttributeName_t attribute, std::size_t most) const {
     std::vector<T> values(most);
-    values.resize(get_values(attribute, attribute_type<T>(), most, values.data()));
+    values.resize(get_values(attribute, attribute_type<T>, most, values.data()));
     return values;
   }
   // How many descriptors the attribute has.

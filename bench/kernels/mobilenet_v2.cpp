@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "bench/kernels/machine_peak.h"
-#include "bench/shapes/mobilenet_v2.h"
+#include "bench/layers/task.h"
 #include "engine/core/context.h"
 #include "engine/core/launch.h"
 #include "kernels/cpu/cpu.h"
@@ -51,21 +51,6 @@ void add_benchmark(const Setting& setting, const std::string& title, const Work&
   if (setting.threads > 1) added->UseRealTime();
 }
 
-kernels::ConvShape conv_shape(const LayerShape& layer, std::int64_t batch) {
-  kernels::ConvShape shape;
-  shape.batch = batch;
-  shape.in_h = shape.in_w = layer.in_size;
-  shape.in_c = layer.in_channels;
-  shape.out_h = shape.out_w = layer.out_size;
-  shape.out_c = layer.out_channels;
-  shape.window.kernel_h = shape.window.kernel_w = layer.kernel;
-  shape.window.stride_h = shape.window.stride_w = layer.stride;
-  // Keras pads at the bottom and right alone where a stride of 2 meets an even size.
-  const bool bottom_only = layer.stride == 2 && layer.in_size % 2 == 0;
-  shape.window.pad_top = shape.window.pad_left = layer.kernel == 3 && !bottom_only ? 1 : 0;
-  return shape;
-}
-
 // Forward, data gradient and filter gradient of a layer that is a window's sum.
 template <class Forward, class BackwardData, class BackwardFilter>
 void register_convolution(const std::string& title, const Setting& setting, const LayerShape& layer) {
@@ -76,7 +61,7 @@ void register_convolution(const std::string& title, const Setting& setting, cons
       buffer(setting, batch * static_cast<double>(layer.out_size * layer.out_size * layer.out_channels));
   const auto w = buffer(setting, layer.weights());
   const double flops = batch * layer.flops(), floats = batch * layer.activations() + layer.weights();
-  const auto shape = conv_shape(layer, setting.batch);
+  const auto shape = conv_shape(layer, setting.batch, Padding::keras);
   const auto add = [&](const char* direction, const auto& args) {
     add_benchmark(setting, title + direction, [=](benchmark::State& state) {
       const auto keep = std::tuple(x, y, w);

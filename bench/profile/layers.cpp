@@ -1,9 +1,7 @@
-#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <memory>
-#include <optional>
-#include <thread>
+#include <string_view>
 
 #include "apps/core/command.h"
 #include "apps/core/device.h"
@@ -125,8 +123,8 @@ Comparison compare(const Context& ctx, const ProfileOptions& options, int thread
 void profile_layers(const ProfileOptions& options) {
   ResultFiles files(options);
   std::vector<Comparison> comparisons;
-  for (int threads : options.threads) {
-    if (threads == 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  for (const int given : options.threads) {
+    const int threads = resolved_threads(given);
     const Context ctx(open_device(options.device, threads));
     const auto types = types_of(options, is_gpu(ctx));
     const auto library = open_library(options, ctx, threads);

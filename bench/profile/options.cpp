@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <map>
+#include <thread>
 
 #include "apps/core/device.h"
 #include "engine/core/error.h"
@@ -126,6 +127,10 @@ std::vector<Direction> directions_of(const ProfileOptions& options) {
     directions.insert(directions.end(), {Direction::data_gradient, Direction::filter_gradient});
   }
   return directions;
+}
+
+int resolved_threads(int threads) {
+  return threads > 0 ? threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
 
 }  // namespace pila::bench

@@ -37,4 +37,7 @@ void check(const ProfileOptions& options);
 
 std::vector<Direction> directions_of(const ProfileOptions& options);
 
+// At least 1: 0 are all cores.
+int resolved_threads(int threads);
+
 }  // namespace pila::bench

@@ -139,7 +139,8 @@ void fill(const Context& ctx, const Tensor& input) {
 }  // namespace
 
 void profile_plan(const ProfileOptions& options) {
-  const int threads = options.threads.front(), rounds = options.rounds > 0 ? options.rounds : kRounds;
+  const int threads = resolved_threads(options.threads.front()),
+            rounds = options.rounds > 0 ? options.rounds : kRounds;
   const Context ctx(open_device(options.device, threads));
   std::optional<Precision> precision;
   if (!options.precisions.empty()) precision = options.precisions.front();

@@ -51,6 +51,11 @@ TEST(ProfileOptions, BackwardIsBothGradients) {
               ElementsAre(Direction::data_gradient, Direction::filter_gradient));
 }
 
+TEST(ProfileOptions, NoThreadsAreAllCores) {
+  EXPECT_EQ(resolved_threads(3), 3);
+  EXPECT_GE(resolved_threads(0), 1);
+}
+
 TEST(ProfileOptions, ThatDoNotGoTogetherAreRefused) {
   for (const char* arguments :
        {"--batch 1,2", "--threads 1,2", "--precision float32,float16", "--against onednn", "--direction both",
