@@ -5,6 +5,7 @@
 
 #include "apps/core/augmentation_file.h"
 #include "apps/core/command.h"
+#include "apps/core/device.h"
 #include "apps/report/report_files.h"
 #include "apps/training/fine_tune.h"
 #include "engine/core/error.h"
@@ -141,6 +142,7 @@ void add_run_options(CLI::App& app, Arguments& arguments) {
       ->check(CLI::Range(0, 10000))
       ->capture_default_str()
       ->type_name("N");
+  add_device_option(app, options.device);
   app.add_option("--threads", options.threads, "0 for all cores")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str()
@@ -180,7 +182,7 @@ int run(Arguments& arguments) {
   FineTuneOptions& options = arguments.options;
   options.cache_bytes = arguments.cache_mb << 20;
   if (!arguments.resume.empty()) {
-    const Evaluation evaluation = resume_fine_tuning(arguments.resume, options.threads, options.cache_bytes);
+    const Evaluation evaluation = resume_fine_tuning(arguments.resume, options);
     return print_report(evaluation, arguments.resume);
   }
   if (options.data.empty() || arguments.out.empty()) {

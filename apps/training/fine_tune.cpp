@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "apps/core/command.h"
+#include "apps/core/device.h"
 #include "apps/core/progress.h"
 #include "apps/report/confidence_card.h"
 #include "apps/report/gradcam_files.h"
@@ -361,19 +362,20 @@ Evaluation run_or_continue(const Context& ctx, const FineTuneOptions& options, c
 Evaluation fine_tune(const FineTuneOptions& options, const fs::path& out) {
   check(options);
   const RunFolder folder = RunFolder::create(out);
-  const Context ctx(Device::cpu(options.threads));
+  const Context ctx(open_device(options.device, options.threads));
   const StartModel start = load_start_model(ctx, options);
   const DataSet data = read_images(options, start.size());
   return begin_run(ctx, options, folder, start, data);
 }
 
-Evaluation resume_fine_tuning(const fs::path& path, int threads, std::size_t cache_bytes) {
+Evaluation resume_fine_tuning(const fs::path& path, const FineTuneOptions& machine) {
   const RunFolder folder = RunFolder::open(path);
   const Checkpoint checkpoint = load_checkpoint(folder.checkpoint());
   FineTuneOptions options = parse_options(checkpoint.text("options"));
-  options.threads = threads;
-  options.cache_bytes = cache_bytes;
-  const Context ctx(Device::cpu(threads));
+  options.device = machine.device;
+  options.threads = machine.threads;
+  options.cache_bytes = machine.cache_bytes;
+  const Context ctx(open_device(options.device, options.threads));
   const StartModel start = load_start_model(ctx, options);
   const DataSet data = read_images(options, start.size());
   return continue_run(ctx, options, folder, start, data, checkpoint);
@@ -381,7 +383,7 @@ Evaluation resume_fine_tuning(const fs::path& path, int threads, std::size_t cac
 
 RepeatSummary repeat_fine_tuning(const FineTuneOptions& options, const fs::path& out, int repeats) {
   check(options);
-  const Context ctx(Device::cpu(options.threads));
+  const Context ctx(open_device(options.device, options.threads));
   const StartModel start = load_start_model(ctx, options);
   const DataSet data = read_images(options, start.size());
   RepeatSummary summary;

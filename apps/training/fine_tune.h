@@ -13,9 +13,10 @@ namespace pila {
 // the command that goes on.
 Evaluation fine_tune(const FineTuneOptions& options, const std::filesystem::path& out);
 
-// Goes on with the run in the folder, to the bit as if it had not been interrupted. threads and cache_bytes
-// may differ from the run's. Throws FileError when its data or weights are no longer what they were.
-Evaluation resume_fine_tuning(const std::filesystem::path& run, int threads, std::size_t cache_bytes);
+// Goes on with the run in the folder, on the device, with the threads and the cache_bytes of `machine`: on the
+// same device to the bit as if it had not been interrupted. Throws FileError when its data or weights are no
+// longer what they were.
+Evaluation resume_fine_tuning(const std::filesystem::path& run, const FineTuneOptions& machine);
 
 // Fine-tunes `repeats` times, by the seeds options.seed, options.seed + 1, ... (each with a split of its own
 // unless options.split_from says which), into folders of `out`, with repeats.csv beside them. Repeats that

@@ -30,7 +30,8 @@ struct FineTuneOptions {
   Recipe recipe;
 
   std::uint64_t seed = 0;
-  int threads = 0;  // 0: all cores
+  std::string device = "cpu";  // see open_device()
+  int threads = 0;             // 0: all cores
   std::size_t cache_bytes = std::size_t{1} << 30;
   int gradcam = 12;  // pictures explained
   std::uint64_t split_seed() const { return split_from.value_or(seed); }
