@@ -361,8 +361,8 @@ Evaluation run_or_continue(const Context& ctx, const FineTuneOptions& options, c
 
 Evaluation fine_tune(const FineTuneOptions& options, const fs::path& out) {
   check(options);
-  const RunFolder folder = RunFolder::create(out);
   const Context ctx(open_device(options.device, options.threads));
+  const RunFolder folder = RunFolder::create(out);
   const StartModel start = load_start_model(ctx, options);
   const DataSet data = read_images(options, start.size());
   return begin_run(ctx, options, folder, start, data);

@@ -247,6 +247,13 @@ TEST_F(Finetune, BadData) {
   fails(with(with(quick("f"), "--weights", at("narrow/model.h5")), "--width", "0.5"), "width");
 }
 
+TEST_F(Finetune, ADeviceThatIsMissingLeavesNothingBehind) {
+  const test::Finished done = run(quick("run", {"--device", "cuda:99"}));
+  EXPECT_EQ(done.exit_code, 1);
+  EXPECT_THAT(done.err, HasSubstr("cuda:99"));
+  EXPECT_FALSE(exists("run"));
+}
+
 TEST_F(Finetune, AFullRunFolderIsNotTouched) {
   fs::create_directories(at("run"));
   std::ofstream(at("run/precious.txt")) << "mine";
