@@ -13,9 +13,9 @@ namespace pila {
 // the command that goes on.
 Evaluation fine_tune(const FineTuneOptions& options, const std::filesystem::path& out);
 
-// Goes on with the run in the folder, on the device, with the threads and the cache_bytes of `machine`: on the
-// same device to the bit as if it had not been interrupted. Throws FileError when its data or weights are no
-// longer what they were.
+// Goes on with the run in the folder, on the device, with the threads and the cache_bytes of `machine`: on
+// the same device to the bit as if it had not been interrupted. Throws FileError when its data or weights are
+// no longer what they were.
 Evaluation resume_fine_tuning(const std::filesystem::path& run, const FineTuneOptions& machine);
 
 // Fine-tunes `repeats` times, by the seeds options.seed, options.seed + 1, ... (each with a split of its own
