@@ -12,8 +12,6 @@
 namespace pila::kernels::cuda {
 namespace {
 
-constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
 // A matrix with a row for each pixel of y, and a column for each tap and channel of a group, in the order of
 // the weights. Places fit into 32 bits, whose divisions are cheap.
 template <class T>

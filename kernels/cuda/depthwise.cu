@@ -15,8 +15,6 @@
 namespace pila::kernels::cuda {
 namespace {
 
-constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
 // Windows of 3 x 3. Numbers of threads and places fit into 32 bits, whose divisions are cheap.
 template <class T, int kStride>
 class Column3x3 {

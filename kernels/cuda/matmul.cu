@@ -15,8 +15,6 @@
 namespace pila::kernels::cuda {
 namespace {
 
-constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
 // ---- tensor cores
 
 // Blocks whose number follows on another share rows of a, which are large: the second finds them in the

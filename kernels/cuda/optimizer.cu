@@ -6,6 +6,7 @@
 
 #include "kernels/args/norm.h"
 #include "kernels/cuda/device/each.cuh"
+#include "kernels/cuda/device/types.cuh"
 #include "kernels/cuda/families.h"
 
 namespace pila::kernels::cuda {
@@ -190,11 +191,6 @@ Status run_moving_average(const MovingAverage& args, const Launch& on) {
   return for_each(on, args.count,
                   Move{static_cast<const float*>(args.value), static_cast<float*>(args.average),
                        static_cast<float>(args.momentum), static_cast<float>(1 - args.momentum)});
-}
-
-template <class Args>
-bool is_float32(const Args& args) {
-  return args.type == DType::f32;
 }
 
 }  // namespace

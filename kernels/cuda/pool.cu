@@ -21,6 +21,13 @@ __device__ inline Place place_of(std::int64_t i, std::int64_t height, std::int64
   return {row / height, row % height, pixel % width, i % units};
 }
 
+__host__ __device__ inline std::int64_t framed_height(const Borders& borders) {
+  return borders.top + borders.in_h + borders.bottom;
+}
+__host__ __device__ inline std::int64_t framed_width(const Borders& borders) {
+  return borders.left + borders.in_w + borders.right;
+}
+
 // Moves units of any type, a whole number of which make a pixel, and whose zero has no bits set. `borders`
 // has the units as its channels.
 template <class Unit>
@@ -30,9 +37,7 @@ struct PadUnit {
   Unit* y;
 
   __device__ void operator()(std::int64_t i) const {
-    const std::int64_t height = borders.top + borders.in_h + borders.bottom;
-    const std::int64_t width = borders.left + borders.in_w + borders.right;
-    const Place at = place_of(i, height, width, borders.channels);
+    const Place at = place_of(i, framed_height(borders), framed_width(borders), borders.channels);
     const std::int64_t h = at.h - borders.top, w = at.w - borders.left;
     const bool inside = h >= 0 && h < borders.in_h && w >= 0 && w < borders.in_w;
     const std::int64_t pixel = (at.image * borders.in_h + h) * borders.in_w + w;
@@ -47,11 +52,9 @@ struct CropUnit {
   Unit* y;
 
   __device__ void operator()(std::int64_t i) const {
-    const std::int64_t height = borders.top + borders.in_h + borders.bottom;
-    const std::int64_t width = borders.left + borders.in_w + borders.right;
     const Place at = place_of(i, borders.in_h, borders.in_w, borders.channels);
-    const std::int64_t row = at.image * height + borders.top + at.h;
-    const std::int64_t pixel = row * width + borders.left + at.w;
+    const std::int64_t row = at.image * framed_height(borders) + borders.top + at.h;
+    const std::int64_t pixel = row * framed_width(borders) + borders.left + at.w;
     *accessible(y + i) = *accessible(x + pixel * borders.channels + at.unit);
   }
 };
@@ -76,8 +79,7 @@ Status with_units(const Args& args, const Run& run) {
 Status run_pad(const Pad& args, const Launch& on) {
   return with_units(args, [&](auto unit, const Borders& borders) {
     using Unit = decltype(unit);
-    const std::int64_t pixels = borders.batch * (borders.top + borders.in_h + borders.bottom) *
-                                (borders.left + borders.in_w + borders.right);
+    const std::int64_t pixels = borders.batch * framed_height(borders) * framed_width(borders);
     return for_each(on, pixels * borders.channels,
                     PadUnit<Unit>{borders, static_cast<const Unit*>(args.x), static_cast<Unit*>(args.y)});
   });

@@ -120,11 +120,6 @@ Status run_cross_entropy_backward(const CrossEntropyBackward& args, const Launch
   return args.rows == 0 ? nullptr : launch(cross_entropy_backward, grid_of(args.rows), on, args);
 }
 
-template <class Args>
-bool is_float32(const Args& args) {
-  return args.type == DType::f32;
-}
-
 }  // namespace
 
 void add_softmax_kernels(KernelTable& table) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "kernels/cuda/device/cuda.cuh"
 #include "kernels/kernel_table.h"
@@ -13,6 +14,9 @@
 #endif
 
 namespace pila::kernels::cuda {
+
+// How many blocks of b it takes for a.
+constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 struct Grid {
   dim3 blocks;

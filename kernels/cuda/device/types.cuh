@@ -15,6 +15,11 @@ bool is_of_numbers(const Args& args) {
   return is_number(args.type);
 }
 
+template <class Args>
+bool is_float32(const Args& args) {
+  return args.type == DType::f32;
+}
+
 // Returns visit(a number of that type).
 template <class Visit>
 Status with_number(DType type, const Visit& visit) {
