@@ -19,6 +19,7 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
+  void set_total(std::int64_t total) { total_ = total; }
   void advance(std::int64_t count = 1);
   // Prints a line of its own.
   void note(const std::string& line);

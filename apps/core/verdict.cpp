@@ -32,13 +32,19 @@ std::vector<std::size_t> top_classes(std::span<const float> probabilities, std::
   return order;
 }
 
+std::vector<std::size_t> listed_classes(std::span<const float> probabilities, std::size_t top) {
+  const std::size_t count = probabilities.size();
+  auto listed = top_classes(probabilities, count <= kMaxListedClasses ? count : top);
+  std::sort(listed.begin(), listed.end());
+  return listed;
+}
+
 std::string to_json(const Verdict& verdict, std::span<const std::string> classes, std::size_t top) {
   const std::size_t best = top_classes(verdict.probabilities, 1).at(0);
-  const bool all = classes.size() <= kMaxListedClasses;
-  auto listed = top_classes(verdict.probabilities, all ? classes.size() : top);
-  std::sort(listed.begin(), listed.end());
   Json probabilities = Json::object();
-  for (const std::size_t i : listed) probabilities[classes[i]] = verdict.probabilities[i];
+  for (const std::size_t i : listed_classes(verdict.probabilities, top)) {
+    probabilities[classes[i]] = verdict.probabilities[i];
+  }
   Json line;
   line["source"] = verdict.source;
   line["index"] = verdict.index;

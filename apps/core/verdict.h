@@ -22,11 +22,14 @@ std::vector<std::size_t> top_classes(std::span<const float> probabilities, std::
 
 constexpr std::size_t kMaxListedClasses = 50;
 
+// The classes that JSON lists, in class order: all up to kMaxListedClasses, the `top` best of more.
+std::vector<std::size_t> listed_classes(std::span<const float> probabilities, std::size_t top);
+
 constexpr const char* kOthers = "others";
 
 // One JSON object without a line's end: source, index, label (kOthers for what is not recognised),
-// recognised, probability, probabilities (in class order: all up to kMaxListedClasses, the `top` best of
-// more), latency_ms. Bytes that are no UTF-8 become U+FFFD.
+// recognised, probability, probabilities (of listed_classes()), latency_ms. Bytes that are no UTF-8 become
+// U+FFFD.
 std::string to_json(const Verdict& verdict, std::span<const std::string> classes, std::size_t top);
 
 // For people: the source and the `top` best classes with their percentages.

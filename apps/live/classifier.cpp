@@ -15,10 +15,16 @@
 namespace fs = std::filesystem;
 
 namespace pila {
+namespace {
+
+constexpr double kLeastShare = 1e-30;  // of a probability whose logarithm is taken
+
+}  // namespace
 
 Classifier::Classifier(const fs::path& model, const fs::path& labels, const Options& options)
     : file_(model),
       ctx_(open_device(options.device, options.threads)),
+      host_(Device::cpu(1)),
       batch_(options.batch),
       loaded_(load_model(ctx_, model)) {
   const std::int64_t count = loaded_.model->classes();
@@ -55,6 +61,16 @@ Classifier::Classifier(const fs::path& model, const fs::path& labels, const Opti
   } catch (const FileError& error) {
     throw FileError(model.string() + ": " + error.what());
   }
+  if (options.threshold) confidence_.threshold = *options.threshold;
+}
+
+bool Classifier::recognises(std::span<const float> probabilities, double familiarity) const {
+  return accepts(confidence_, *std::max_element(probabilities.begin(), probabilities.end()), familiarity);
+}
+
+std::vector<float> Classifier::preprocess(const media::Image& image) const {
+  const auto pixels = Tensor::from(host_, {1, image.height, image.width, 3}, image.pixels);
+  return pila::preprocess(host_, pixels, loaded_.preprocessing).to_vector<float>(host_);
 }
 
 std::string Classifier::explain_plan() const { return planned_->session(batch_).plan().explain(); }
@@ -85,11 +101,17 @@ Classifier::Answers Classifier::collect() {
   }
   predictions.labels.assign(static_cast<std::size_t>(count), kUnknownLabel);
   predictions.files.resize(static_cast<std::size_t>(count));
-  const std::vector<bool> recognised = accepted(predictions, confidence_);
+  const std::vector<double> scores = familiarity(predictions, confidence_.score, confidence_.features);
   Answers answers{.answers = {}, .network_ms = milliseconds};
   for (std::int64_t i = 0; i < count; ++i) {
     const auto shares = probabilities(predictions.logits_of(i), confidence_.temperature);
-    answers.answers.push_back({{shares.begin(), shares.end()}, recognised[static_cast<std::size_t>(i)]});
+    Answer answer{.probabilities = {shares.begin(), shares.end()}, .sighting = {}};
+    for (const double share : shares) {
+      answer.sighting.log_probabilities.push_back(static_cast<float>(std::log(std::max(share, kLeastShare))));
+    }
+    answer.sighting.familiarity = scores[static_cast<std::size_t>(i)];
+    answer.recognised = recognises(answer.probabilities, answer.sighting.familiarity);
+    answers.answers.push_back(std::move(answer));
   }
   return answers;
 }

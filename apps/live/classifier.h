@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "apps/items/item.h"
+#include "apps/media/image.h"
 #include "apps/report/confidence.h"
 #include "layers/planned_model.h"
 #include "weights/load_model.h"
@@ -23,6 +25,7 @@ class Classifier {
     std::int64_t batch = 8;              // how many images it takes at a time
     int threads = 0;                     // 0: all cores
     std::optional<Precision> precision;  // none: the device and the model decide
+    std::optional<double> threshold;     // of the largest probability; none: the model's
     std::vector<std::string> without;    // passes of the plan to leave out
   };
 
@@ -40,7 +43,9 @@ class Classifier {
   struct Answer {
     std::vector<float> probabilities;  // by class, at the model's temperature
     bool recognised = true;            // false for what the model's thresholds call "others"
+    Sighting sighting;
   };
+  bool recognises(std::span<const float> probabilities, double familiarity) const;
   struct Answers {
     std::vector<Answer> answers;  // image by image
     double network_ms = 0;        // of all together
@@ -49,6 +54,7 @@ class Classifier {
   // preprocessed images one behind the other, collect() gives the answers to those that came first. Throws
   // UsageError out of turn (collect() first where it is full), FileError when the network's answer is not a
   // number.
+  std::vector<float> preprocess(const media::Image& image) const;
   bool full() const { return planned_->full(); }
   void submit(std::span<const float> images);
   Answers collect();
@@ -56,6 +62,7 @@ class Classifier {
  private:
   std::filesystem::path file_;
   Context ctx_;
+  const Context host_;  // where pictures are made ready
   std::int64_t batch_;
   LoadedModel loaded_;  // its model goes when the plan stands
   std::string description_;

@@ -21,6 +21,7 @@ struct StageTimes {
 
 struct FrameReport {
   const Frame& frame;
+  std::span<const std::string> classes;
   std::span<const float> probabilities;  // by class
   bool recognised = true;
   Presence presence;
@@ -29,6 +30,7 @@ struct FrameReport {
 
 struct ItemReport {
   Item item;
+  std::span<const std::string> classes;
   std::string label;              // its class, or "others"
   std::string bin;                // empty: stays on the belt
   std::optional<double> fire_at;  // seconds of the stream, where the belt's speed is known

@@ -106,13 +106,17 @@ Confidence fit_confidence(const Predictions& validation, FamiliarityScore score,
   return confidence;
 }
 
+bool accepts(const Confidence& confidence, double probability, double familiarity) {
+  return probability >= confidence.threshold && familiarity >= confidence.least_familiarity;
+}
+
 std::vector<bool> accepted(const Predictions& predictions, const Confidence& confidence) {
   const auto scores = scores_of(predictions, confidence);
   std::vector<bool> result;
   for (std::int64_t i = 0; i < predictions.images(); ++i) {
     const auto shares = probabilities(predictions.logits_of(i), confidence.temperature);
-    result.push_back(*std::max_element(shares.begin(), shares.end()) >= confidence.threshold &&
-                     scores[static_cast<std::size_t>(i)] >= confidence.least_familiarity);
+    result.push_back(accepts(confidence, *std::max_element(shares.begin(), shares.end()),
+                             scores[static_cast<std::size_t>(i)]));
   }
   return result;
 }

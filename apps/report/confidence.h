@@ -72,7 +72,10 @@ double choose_threshold(std::vector<double> values, double keep);
 Confidence fit_confidence(const Predictions& validation, FamiliarityScore score,
                           const FeatureStatistics& statistics = {}, double keep = 0.95);
 
-// Whether each picture is recognised, that is not "others".
+// Whether an answer is good enough not to be "others".
+bool accepts(const Confidence& confidence, double probability, double familiarity);
+
+// The same for every picture.
 std::vector<bool> accepted(const Predictions& predictions, const Confidence& confidence);
 
 }  // namespace pila

@@ -1,0 +1,288 @@
+#include "apps/live/classify_stream.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <utility>
+
+#include "apps/core/command.h"
+#include "apps/core/output.h"
+#include "apps/core/service.h"
+#include "apps/core/stopwatch.h"
+#include "apps/core/ticker.h"
+#include "apps/core/verdict.h"
+#include "apps/eject/trigger_signal.h"
+#include "apps/items/dispatch.h"
+#include "apps/live/console.h"
+#include "apps/live/model_watcher.h"
+#include "apps/live/stream_counts.h"
+#include "apps/live/stream_sinks.h"
+#include "engine/core/error.h"
+#include "weights/md5.h"
+
+namespace pila {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_of(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
+
+KnownModel load_known_model(const StreamOptions& options) {
+  Classifier::Options network = options.network;
+  network.batch = 1;  // a verdict is wanted as soon as a frame is there
+  std::string hash = md5_of_file(options.model);
+  return {std::make_unique<Classifier>(options.model, options.labels, network), std::move(hash)};
+}
+
+DecisionOptions decision_for(const StreamOptions& options, const std::vector<std::string>& classes,
+                             std::int64_t first_number) {
+  DecisionOptions decision = options.decision;
+  decision.first_number = first_number;
+  if (options.empty_class.empty()) return decision;
+  const auto found = std::ranges::find(classes, options.empty_class);
+  if (found == classes.end()) {
+    throw UsageError(fmt::format("--empty-class: a class of {} is expected ({}), got '{}'",
+                                 options.model.string(), fmt::join(classes, ", "), options.empty_class));
+  }
+  decision.empty_class = static_cast<std::size_t>(found - classes.begin());
+  return decision;
+}
+
+void check(const StreamOptions& options, const FrameSource& source) {
+  if (options.ejectors.empty()) return;
+  if (options.bins.empty()) throw UsageError("--eject: --bin is expected, to say what goes where");
+  if (options.decision.belt_mm_per_s <= 0) {
+    throw UsageError("--eject: --belt-speed is expected, to say when");
+  }
+  if (!source.live()) {
+    throw UsageError(
+        "--eject: frames by the clock are expected: those of a camera, or of a file with --pace");
+  }
+}
+
+// What a model decides by: all of it changes when another one is taken up.
+struct Deciding {
+  KnownModel model;
+  std::unique_ptr<Dispatcher> dispatcher;
+};
+
+class Stream {
+ public:
+  explicit Stream(const StreamOptions& options)
+      : options_(options),
+        console_("frames", !options.json.empty() && options.json != "-"),
+        alarms_([this](const std::string& line) { alarm(line); }),
+        source_(open_source()) {
+    check(options_, *source_);
+    console_.expect(source_->total());
+    console_.note(source_->describe());
+    Deciding first = load();
+    const std::string hash = first.model.hash;
+    open_sinks();
+    use(std::move(first));
+    if (options_.explain_plan) console_.note(deciding_.model.classifier->explain_plan());
+    if (options_.watch_model) {
+      watcher_ = std::make_unique<ModelWatcher>(
+          options_.model, hash, [this] { return load().model; }, alarms_);
+    }
+    if (!options_.trigger.empty()) listen();
+  }
+  ~Stream() { page_ = nullptr; }
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  void run() {
+    notify_service("READY=1");
+    {
+      const Ticker ticker(std::chrono::milliseconds(100), [this] { tick(); });
+      while (const auto frame = source_->next()) take(*frame);
+    }
+    notify_service("STOPPING=1");
+    if (signal_) signal_->stop();
+    for (Item& item : decider_->finish()) tell(std::move(item));
+    sinks_->finish();
+    finish();
+  }
+
+ private:
+  std::unique_ptr<FrameSource> open_source() {
+    SourceOptions source = options_.source;
+    source.note = [this](const std::string& line) { console_.note(line); };
+    return open_frame_source(source);
+  }
+
+  // A model that the rules for bins fit; throws what is wrong with it.
+  Deciding load() const {
+    Deciding deciding{load_known_model(options_), nullptr};
+    const auto& classes = deciding.model.classifier->classes();
+    decision_for(options_, classes, 1);
+    deciding.dispatcher =
+        std::make_unique<Dispatcher>(options_.bins, classes, options_.decision.belt_mm_per_s);
+    return deciding;
+  }
+
+  void open_sinks() {
+    const StreamSinks::Stream stream{.name = options_.source.uri,
+                                     .fps = source_->fps(),
+                                     .live = source_->live(),
+                                     .stop = [this] { source_->stop(); },
+                                     .statistics = [this] { return counts_.to_json(source_->counts()); }};
+    sinks_ = std::make_unique<StreamSinks>(options_, stream, alarms_);
+    page_ = sinks_.get();
+    if (const std::string page = sinks_->page(); !page.empty()) console_.note(page);
+  }
+
+  void use(Deciding deciding) {
+    const Classifier& classifier = *deciding.model.classifier;
+    console_.note(classifier.describe());
+    for (const auto& warning : classifier.warnings()) console_.note("warning: " + warning);
+    sinks_->use_model(classifier.classes(), deciding.model.hash);
+    const bool same =
+        deciding_.model.classifier && deciding_.model.classifier->classes() == classifier.classes();
+    deciding_ = std::move(deciding);
+    // With other classes, what was averaged so far means nothing.
+    if (!same) {
+      decider_ = make_decider(decision_for(options_, classifier.classes(), items_ + 1),
+                              [this](std::span<const float> probabilities, double familiarity) {
+                                return deciding_.model.classifier->recognises(probabilities, familiarity);
+                              });
+    }
+  }
+
+  void listen() {
+    signal_ = open_trigger(options_.trigger);
+    signal_->start([this](Clock::time_point when) {
+      const std::lock_guard lock(mutex_);
+      signals_.push_back(when);
+    });
+  }
+
+  void take(const Frame& frame) {
+    const auto begin = source_->live() ? frame.arrived : Clock::now();
+    origin_ = frame.arrived -
+              std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(frame.seconds));
+    latest_ = frame.seconds;
+    if (watcher_ && !decider_->presence().something) take_up_model();
+    StageTimes times{.decode = frame.decode_ms};
+    Stopwatch watch;
+    Classifier& classifier = *deciding_.model.classifier;
+    const std::vector<float> pixels = classifier.preprocess(frame.image);
+    times.preprocess = watch.lap_ms();
+    classifier.submit(pixels);
+    const Classifier::Answer answer = std::move(classifier.collect().answers.front());
+    times.network = watch.lap_ms();
+    pass_on_signals();
+    std::vector<Item> items = decider_->take(frame, answer.sighting);
+    times.decide = watch.lap_ms();
+    times.latency = seconds_of(Clock::now() - begin) * 1e3;
+
+    sinks_->frame({.frame = frame,
+                   .classes = classifier.classes(),
+                   .probabilities = answer.probabilities,
+                   .recognised = answer.recognised,
+                   .presence = decider_->presence(),
+                   .times = times});
+    for (Item& item : items) tell(std::move(item));
+    counts_.frame(times, watch.lap_ms());
+    console_.advance();
+  }
+
+  void take_up_model() {
+    if (KnownModel model = watcher_->take(); model.classifier) {
+      auto dispatcher = std::make_unique<Dispatcher>(options_.bins, model.classifier->classes(),
+                                                     options_.decision.belt_mm_per_s);
+      console_.note("a new model is taken up");
+      use({std::move(model), std::move(dispatcher)});
+    }
+  }
+
+  void pass_on_signals() {
+    std::vector<Clock::time_point> signals;
+    {
+      const std::lock_guard lock(mutex_);
+      signals.swap(signals_);
+    }
+    for (const auto when : signals) decider_->trigger(seconds_of(when - origin_));
+  }
+
+  void tell(Item item) {
+    const auto& classes = deciding_.model.classifier->classes();
+    std::string label = item.recognised ? classes[item.label] : kOthers;
+    const double now = source_->live() ? seconds_of(Clock::now() - origin_) : latest_;
+    const Dispatch way = deciding_.dispatcher->dispatch(label, item.passed, now);
+    if (way.missed) {
+      alarms_.tell(fmt::format("item {}: decided too late for {}, which it reached at {:.2f} s", item.number,
+                               way.bin, *way.fire_at));
+    }
+    items_ = std::max(items_, item.number);
+    counts_.item(label, way.missed);
+    sinks_->item({.item = std::move(item),
+                  .classes = classes,
+                  .label = std::move(label),
+                  .bin = way.bin,
+                  .fire_at = way.fire_at,
+                  .missed = way.missed});
+  }
+
+  // On a thread of its own, ten times a second.
+  void tick() {
+    if (interrupted()) source_->stop();
+    if (ticks_ % 10 == 0) notify_service("WATCHDOG=1");
+    if (ticks_ % 10 == 0 && watcher_) watcher_->check();
+    if (signal_ && !signal_->trouble().empty()) alarms_.raise(signal_->describe(), signal_->trouble());
+    const auto pause = static_cast<std::int64_t>(options_.heartbeat_s * 10);
+    if (++ticks_; source_->live() && pause > 0 && ticks_ % pause == 0) {
+      console_.note(counts_.heartbeat(source_->counts()));
+    }
+  }
+
+  void alarm(const std::string& line) {
+    console_.note("alarm: " + line);
+    if (StreamSinks* sinks = page_; sinks != nullptr) sinks->alarm(line);
+  }
+
+  void finish() {
+    const auto counts = source_->counts();
+    if (counts.frames == 0) throw FileError(options_.source.uri + ": not one frame could be read");
+    if (!options_.statistics.empty()) {
+      Output output(options_.statistics);
+      output.write_line(counts_.to_json(counts));
+      output.finish();
+    }
+    console_.note(counts_.summary(counts));
+    if (const std::string ejected = sinks_->ejected(); !ejected.empty()) console_.note(ejected);
+  }
+
+  const StreamOptions& options_;
+  Console console_;
+  std::atomic<StreamSinks*> page_ = nullptr;  // who else is told of alarms
+  Alarms alarms_;
+  StreamCounts counts_;
+  std::unique_ptr<FrameSource> source_;
+  Deciding deciding_;
+  std::unique_ptr<Decider> decider_;
+  std::unique_ptr<StreamSinks> sinks_;
+  std::unique_ptr<ModelWatcher> watcher_;
+  std::unique_ptr<TriggerSignal> signal_;
+
+  Clock::time_point origin_;  // when the stream was at 0 seconds
+  double latest_ = 0;         // the latest frame's second
+  std::int64_t items_ = 0;    // the latest item's number
+  std::int64_t ticks_ = 0;
+  std::mutex mutex_;
+  std::vector<Clock::time_point> signals_;  // that were not passed on yet
+};
+
+}  // namespace
+
+int classify_stream(const StreamOptions& options) {
+  Stream(options).run();
+  return kDone;
+}
+
+}  // namespace pila

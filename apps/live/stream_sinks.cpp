@@ -1,0 +1,101 @@
+#include "apps/live/stream_sinks.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <utility>
+
+#include "apps/live/line_sink.h"
+#include "apps/live/picture_sinks.h"
+#include "engine/core/error.h"
+
+namespace pila {
+namespace {
+
+WebOptions parse_address(const std::string& address, const std::string& token) {
+  WebOptions options{.token = token};
+  const auto colon = address.rfind(':');
+  const char* port = address.data() + (colon == std::string::npos ? 0 : colon + 1);
+  const char* end = address.data() + address.size();
+  const auto [rest, error] = std::from_chars(port, end, options.port);
+  if (error != std::errc() || rest != end || options.port < 0 || options.port > 65535) {
+    throw UsageError("--http: expected HOST:PORT, or a port, got '" + address + "'");
+  }
+  if (colon != std::string::npos && colon > 0) options.host = address.substr(0, colon);
+  return options;
+}
+
+}  // namespace
+
+StreamSinks::StreamSinks(const StreamOptions& options, const Stream& stream, Alarms& alarms)
+    : explainer_(options.model), model_(options.model) {
+  const LineOptions lines{.json = !options.json.empty(), .frames = options.json_frames, .top = options.top};
+  sinks_.push_back(std::make_unique<LineSink>(options.json.empty() ? "-" : options.json, lines, alarms));
+  if (!options.store.file.empty()) {
+    store_ = Store::open(options.store);
+    auto sink = std::make_unique<StoreSink>(*store_, stream.name, options.doubtful_below, alarms);
+    store_sink_ = sink.get();
+    sinks_.push_back(std::move(sink));
+  }
+  if (!options.ejectors.empty()) {
+    auto sink = std::make_unique<EjectSink>(options.ejectors, alarms);
+    eject_sink_ = sink.get();
+    sinks_.push_back(std::move(sink));
+  }
+  if (!options.video.empty()) {
+    sinks_.push_back(std::make_unique<VideoSink>(options.video, stream.fps, stream.live, alarms));
+  }
+  if (options.window) sinks_.push_back(std::make_unique<WindowSink>("pila-live", stream.stop));
+  if (!options.http.empty()) open_page(options, stream);
+}
+
+void StreamSinks::open_page(const StreamOptions& options, const Stream& stream) {
+  WebServices services;
+  services.classify = [this](const media::Image& picture) {
+    auto [probabilities, recognised, heat_map] = explainer_.explain(picture);
+    return WebServices::Explained{std::move(probabilities), recognised, std::move(heat_map)};
+  };
+  services.statistics = stream.statistics;
+  services.store = store_.get();
+  auto page = std::make_unique<WebServer>(parse_address(options.http, options.http_token),
+                                          std::vector<std::string>{}, std::move(services));
+  page_ = page.get();
+  sinks_.push_back(std::move(page));
+}
+
+void StreamSinks::use_model(const std::vector<std::string>& classes, const std::string& hash) {
+  explainer_.use(model_);
+  if (store_) store_->set_classes(classes);
+  if (store_sink_ != nullptr) store_sink_->set_model(hash);
+  if (page_ != nullptr) page_->set_classes(classes);
+}
+
+void StreamSinks::alarm(const std::string& line) {
+  if (page_ != nullptr) page_->alarm(line);
+}
+
+void StreamSinks::frame(const FrameReport& report) {
+  for (const auto& sink : sinks_) sink->frame(report);
+}
+
+void StreamSinks::item(const ItemReport& report) {
+  for (const auto& sink : sinks_) sink->item(report);
+}
+
+void StreamSinks::finish() {
+  for (const auto& sink : sinks_) sink->finish();
+}
+
+std::string StreamSinks::page() const {
+  return page_ == nullptr ? std::string() : "page: " + page_->address();
+}
+
+std::string StreamSinks::ejected() const {
+  if (eject_sink_ == nullptr) return {};
+  const auto counts = eject_sink_->counts();
+  return fmt::format(
+      "{} shots fired, {} too late, {} failed, {} refused; at most {:.1f} ms behind their time", counts.fired,
+      counts.late, counts.failed, counts.refused, counts.worst_delay_ms);
+}
+
+}  // namespace pila
