@@ -77,7 +77,8 @@ class Stream {
       : options_(options),
         console_("frames", !options.json.empty() && options.json != "-"),
         alarms_([this](const std::string& line) { alarm(line); }),
-        source_(open_source()) {
+        source_(open_source()),
+        statistics_(options.statistics.empty() ? nullptr : std::make_unique<Output>(options.statistics)) {
     check(options_, *source_);
     console_.expect(source_->total());
     console_.note(source_->describe());
@@ -249,10 +250,9 @@ class Stream {
   void finish() {
     const auto counts = source_->counts();
     if (counts.frames == 0) throw FileError(options_.source.uri + ": not one frame could be read");
-    if (!options_.statistics.empty()) {
-      Output output(options_.statistics);
-      output.write_line(counts_.to_json(counts));
-      output.finish();
+    if (statistics_) {
+      statistics_->write_line(counts_.to_json(counts));
+      statistics_->finish();
     }
     console_.note(counts_.summary(counts));
     if (const std::string ejected = sinks_->ejected(); !ejected.empty()) console_.note(ejected);
@@ -264,6 +264,7 @@ class Stream {
   Alarms alarms_;
   StreamCounts counts_;
   std::unique_ptr<FrameSource> source_;
+  std::unique_ptr<Output> statistics_;
   Deciding deciding_;
   std::unique_ptr<Decider> decider_;
   std::unique_ptr<StreamSinks> sinks_;
