@@ -224,9 +224,9 @@ TEST_F(Stream, ShowsAPage) {
   const auto run = endless(
       "live --json out --http 127.0.0.1:0 2>err & until_line page: err\n"
       "port=$(sed -n 's|^page: http://127.0.0.1:\\([0-9]*\\)/.*|\\1|p' err)\n"
-      "exec 3<>/dev/tcp/127.0.0.1/$port; printf 'GET /healthz HTTP/1.0\\r\\nHost: 127.0.0.1\\r\\n\\r\\n' "
-      ">&3\n"
-      "head -1 <&3; kill $!; wait $!; echo $?");
+      "bash -c \"exec 3<>/dev/tcp/127.0.0.1/$port; printf 'GET /healthz HTTP/1.0\\r\\nHost: "
+      "127.0.0.1\\r\\n\\r\\n' >&3; "
+      "head -1 <&3\"; kill $!; wait $!; echo $?");
   EXPECT_THAT(run.out, AllOf(HasSubstr("200"), EndsWith("0\n"))) << test::read_text(at("err"));
 }
 
