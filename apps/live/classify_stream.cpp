@@ -53,6 +53,12 @@ DecisionOptions decision_for(const StreamOptions& options, const std::vector<std
   return decision;
 }
 
+Dispatch dispatch_for(const StreamOptions& options, const std::vector<std::string>& classes) {
+  std::vector<BinRule> rules;
+  for (const std::string& text : options.bins) rules.push_back(parse_bin_rule(text));
+  return {std::move(rules), classes, options.decision.belt_mm_per_s};
+}
+
 void check(const StreamOptions& options, const FrameSource& source) {
   if (options.ejectors.empty()) return;
   if (options.bins.empty()) throw UsageError("--eject: --bin is expected, to say what goes where");
@@ -68,7 +74,7 @@ void check(const StreamOptions& options, const FrameSource& source) {
 // What a model decides by: all of it changes when another one is taken up.
 struct Deciding {
   KnownModel model;
-  std::unique_ptr<Dispatcher> dispatcher;
+  std::optional<Dispatch> dispatch;
 };
 
 class Stream {
@@ -119,12 +125,11 @@ class Stream {
 
   // A model that the rules for bins fit; throws what is wrong with it.
   Deciding load() const {
-    Deciding deciding{load_known_model(options_), nullptr};
-    const auto& classes = deciding.model.classifier->classes();
+    KnownModel model = load_known_model(options_);
+    const auto& classes = model.classifier->classes();
     decision_for(options_, classes, 1);
-    deciding.dispatcher =
-        std::make_unique<Dispatcher>(options_.bins, classes, options_.decision.belt_mm_per_s);
-    return deciding;
+    Dispatch dispatch = dispatch_for(options_, classes);
+    return {std::move(model), std::move(dispatch)};
   }
 
   void open_sinks() {
@@ -195,10 +200,9 @@ class Stream {
 
   void take_up_model() {
     if (KnownModel model = watcher_->take(); model.classifier) {
-      auto dispatcher = std::make_unique<Dispatcher>(options_.bins, model.classifier->classes(),
-                                                     options_.decision.belt_mm_per_s);
+      Dispatch dispatch = dispatch_for(options_, model.classifier->classes());
       console_.note("a new model is taken up");
-      use({std::move(model), std::move(dispatcher)});
+      use({std::move(model), std::move(dispatch)});
     }
   }
 
@@ -213,21 +217,20 @@ class Stream {
 
   void tell(Item item) {
     const auto& classes = deciding_.model.classifier->classes();
-    std::string label = item.recognised ? classes[item.label] : kOthers;
     const double now = source_->live() ? seconds_of(Clock::now() - origin_) : latest_;
-    const Dispatch way = deciding_.dispatcher->dispatch(label, item.passed, now);
-    if (way.missed) {
+    Dispatch::Shot shot = (*deciding_.dispatch)(item, now);
+    if (shot.missed) {
       alarms_.tell(fmt::format("item {}: decided too late for {}, which it reached at {:.2f} s", item.number,
-                               way.bin, *way.fire_at));
+                               shot.bin, *shot.fire_at));
     }
     items_ = std::max(items_, item.number);
-    counts_.item(label, way.missed);
+    counts_.item(shot.label, shot.missed);
     sinks_->item({.item = std::move(item),
                   .classes = classes,
-                  .label = std::move(label),
-                  .bin = way.bin,
-                  .fire_at = way.fire_at,
-                  .missed = way.missed});
+                  .label = std::move(shot.label),
+                  .bin = std::move(shot.bin),
+                  .fire_at = shot.fire_at,
+                  .missed = shot.missed});
   }
 
   // On a thread of its own, ten times a second.

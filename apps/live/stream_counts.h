@@ -29,13 +29,14 @@ class StreamCounts {
 
  private:
   using Clock = std::chrono::steady_clock;
+  std::string line(const FrameSource::Counts& source) const;
   double seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
 
   const Clock::time_point begin_ = Clock::now();
   mutable std::mutex mutex_;
-  StageStatistics stages_{{"decode", "preprocess", "network", "decide", "sinks", "latency"}};
+  StageStatistics stages_;
   std::map<std::string, std::int64_t> items_;  // by label
-  std::int64_t frames_ = 0, all_items_ = 0, missed_ = 0;
+  std::int64_t all_items_ = 0, missed_ = 0;
 };
 
 }  // namespace pila

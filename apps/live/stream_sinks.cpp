@@ -57,8 +57,9 @@ void StreamSinks::open_page(const StreamOptions& options, const Stream& stream) 
   };
   services.statistics = stream.statistics;
   services.store = store_.get();
-  auto page = std::make_unique<WebServer>(parse_address(options.http, options.http_token),
-                                          std::vector<std::string>{}, std::move(services));
+  const WebOptions address = parse_address(options.http, options.http_token);
+  host_ = address.host;
+  auto page = std::make_unique<WebServer>(address, std::vector<std::string>{}, std::move(services));
   page_ = page.get();
   sinks_.push_back(std::move(page));
 }
@@ -87,7 +88,8 @@ void StreamSinks::finish() {
 }
 
 std::string StreamSinks::page() const {
-  return page_ == nullptr ? std::string() : "page: " + page_->address();
+  if (page_ == nullptr) return {};
+  return fmt::format("page: http://{}:{}/", host_, page_->port());
 }
 
 std::string StreamSinks::ejected() const {

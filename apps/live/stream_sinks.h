@@ -47,6 +47,7 @@ class StreamSinks : public Sink {
   StoreSink* store_sink_ = nullptr;
   EjectSink* eject_sink_ = nullptr;
   WebServer* page_ = nullptr;
+  std::string host_;  // of the page
   const std::filesystem::path model_;
 };
 
