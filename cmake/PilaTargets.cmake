@@ -24,15 +24,13 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_G
    AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   pila_cxx_options(-Wno-restrict)  # GCC 12 sees overlaps in std::string's operator+ (its bug 105651)
 endif()
-if(PILA_PORTABLE)
-  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-    pila_cxx_options(-march=x86-64-v2)
-  else()
-    pila_cxx_options(-march=armv8-a+crypto)  # what Highway takes NEON to be; nothing here encrypts
-  endif()
-else()
-  pila_cxx_options(-march=native)
+set(PILA_MARCH native)
+if(PILA_PORTABLE AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set(PILA_MARCH x86-64-v2)
+elseif(PILA_PORTABLE)
+  set(PILA_MARCH armv8-a+crypto)  # what Highway takes NEON to be; nothing here encrypts
 endif()
+pila_cxx_options(-march=${PILA_MARCH})
 if(PILA_SANITIZE)
   # Three builds must fit into one test run, and instrumented code takes twice as long to compile: so it is
   # optimised little, has line tables alone, and checks by calls. Of undefined behaviour, what AddressSanitizer
@@ -59,7 +57,9 @@ endif()
 function(pila_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
-  target_link_libraries(${name} PUBLIC ${ARG_PUBLIC} PRIVATE pila_options ${ARG_PRIVATE})
+  # The options stay at home; threads go along to whoever links an installed library.
+  target_link_libraries(${name} PUBLIC ${ARG_PUBLIC}
+    PRIVATE $<BUILD_INTERFACE:pila_options> Threads::Threads ${ARG_PRIVATE})
 endfunction()
 
 # For tests and command lines, which nobody waits for while they run: they compile in half the time.

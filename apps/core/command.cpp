@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <new>
 
+#include "apps/core/build_facts.h"
 #include "engine/core/error.h"
 
 namespace pila {
@@ -39,7 +40,7 @@ int run_command(CLI::App& app, int argc, char** argv, const std::function<int()>
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
 
-  app.set_version_flag("--version", app.get_name() + " " + PILA_VERSION);
+  app.set_version_flag("--version", app.get_name() + " " + build_facts());
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {  // --help, --version

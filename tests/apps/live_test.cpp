@@ -235,7 +235,9 @@ TEST_F(Live, SaysWhatItIs) {
   }
   const auto version = live({"--version"});
   EXPECT_EQ(version.exit_code, 0);
-  EXPECT_THAT(version.out, testing::MatchesRegex("pila-live [0-9]+.[0-9]+.[0-9]+\n"));
+  EXPECT_THAT(version.out,
+              testing::MatchesRegex(
+                  "pila-live [0-9]+.[0-9]+.[0-9]+\ncompiler: .+\nprocessor: .+\ncuda: .+\n(.|\n)*"));
 }
 
 struct BadCall {
