@@ -9,25 +9,36 @@
 namespace pila {
 
 struct Shot {
+  using Time = std::chrono::steady_clock::time_point;
   std::string bin;
   std::int64_t item = 0;
   std::string label;
   double probability = 0;
-  std::chrono::steady_clock::time_point due;  // when it is to be fired
+  Time due;                   // when it is to be fired
+  Time latest = Time::max();  // and not after; EjectionQueue sets it
 };
 
 class Ejector {
  public:
   virtual ~Ejector() = default;
-  // Fires now; returns when the device has it. Throws Error when that fails, or takes longer than a second;
-  // a lost connection is made anew on the next call.
+  // Whether there is something to be fired for that bin.
+  virtual bool serves(const std::string& /*bin*/) const { return true; }
+  // Fires now; returns when the device has it. Throws Error when that fails, takes longer than a second, or
+  // would begin after shot.latest. A lost connection is made anew in the background; nothing that could not
+  // be fired is fired then.
   virtual void fire(const Shot& shot) = 0;
-  virtual std::string describe() const = 0;
+  virtual std::string describe() const = 0;  // for people, in one line, without a password
 };
 
-// mqtt://[user:password@]host[:port]/topic, modbus://host[:port]/unit/bin=coil,bin=coil...[?pulse_ms=N],
-// gpio://chip/bin=line,...[?pulse_ms=N], exec:PROGRAM. Throws UsageError for another URI, and for a kind that
-// this build lacks; a device that cannot be reached yet is no error here.
+// mqtt://[user:password@]host[:port]/topic      JSON to TOPIC/BIN, QoS 1
+// mqtts://...[?cafile=FILE]                     the same by TLS; without a file, the system's certificates
+// count modbus://host[:port]/unit/bin=coil,...[?pulse_ms=N]   writes a coil, off again after N (50)
+// milliseconds gpio://chip/bin=line,...[?pulse_ms=N]         the same with a line of a gpiochip (its name,
+// number or label) exec:PROGRAM                                  a program's path; it is given bin, item,
+// label and probability file:PATH                                     appends a line of JSON, for trials
+// Names may be percent-encoded. All coils and lines named are switched off at first, and whenever a
+// connection is made. Throws UsageError for another URI, and for a kind that this build lacks; a device that
+// cannot be reached yet is no error here.
 std::unique_ptr<Ejector> open_ejector(const std::string& uri);
 
 }  // namespace pila
