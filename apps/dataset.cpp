@@ -13,5 +13,6 @@ int main(int argc, char** argv) {
   pila::add_inspect(app, work);
   pila::add_frames(app, work);
   pila::add_synth(app, work);
+  pila::add_export(app, work);
   return pila::run_command(app, argc, argv, [&] { return work(); });
 }

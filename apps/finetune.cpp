@@ -80,8 +80,17 @@ struct Arguments {
 
 void add_data_options(CLI::App& app, Arguments& arguments) {
   FineTuneOptions& options = arguments.options;
-  app.add_option("--data", options.data, "DIR/<class>/*, or DIR/{train,val,test}/<class>/*")
-      ->type_name("DIR");
+  app.add_option(
+         "--data", options.data,
+         "DIR/<class>/*, DIR/{train,val,test}/<class>/*, or a store of pila-live, of which the pictures "
+         "count that people have labelled; may be given several times")
+      ->take_all()
+      ->expected(1)
+      ->type_name("DIR|STORE");
+  app.add_option("--store-verdicts", options.store_verdicts,
+                 "learn from a store's pictures that nobody has labelled, too, where the verdict was not "
+                 "doubtful and at least as probable")
+      ->type_name("PROBABILITY");
   app.add_option("--exclude", options.exclude, "leave this class out")->type_name("CLASS");
   app.add_option("--validation", options.validation, "share held out, where the folder is not divided")
       ->capture_default_str()
@@ -188,7 +197,7 @@ int run(Arguments& arguments) {
   if (options.data.empty() || arguments.out.empty()) {
     throw UsageError("expected --data and --out, or --resume; see --help");
   }
-  options.data = std::filesystem::absolute(options.data);
+  for (auto& path : options.data) path = std::filesystem::absolute(path);
   options.recipe = recipe_from(arguments.changes);
   if (arguments.refit || arguments.no_refit) options.refit = arguments.refit;
   if (arguments.repeat > 1) {

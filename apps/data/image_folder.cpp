@@ -69,23 +69,27 @@ std::string count_of(std::size_t count, const char* one, const char* many) {
 
 class Scan {
  public:
-  Scan(const fs::path& root, const std::vector<std::string>& exclude)
-      : root_(root), not_met_(exclude.begin(), exclude.end()), exclude_(not_met_) {}
+  explicit Scan(const std::vector<std::string>& exclude)
+      : not_met_(exclude.begin(), exclude.end()), exclude_(not_met_) {}
 
-  ImageFolder run() {
+  void take(const fs::path& root) {
     std::error_code ignored;
-    const auto status = fs::status(root_, ignored);
-    if (!fs::exists(status)) throw FileError(root_.string() + ": no such folder");
+    const auto status = fs::status(root, ignored);
+    if (!fs::exists(status)) throw FileError(root.string() + ": no such folder");
     if (!fs::is_directory(status)) {
-      throw FileError(root_.string() +
+      throw FileError(root.string() +
                       ": a folder with a folder for each class is expected, and this is a file");
     }
-    const Listing top = list(root_);
+    name_ += (name_.empty() ? "" : ", ") + root.string();
+    const Listing top = list(root);
     if (has_parts(top)) {
       take_parts(top);
     } else {
       take_classes(top, Part::whole);
     }
+  }
+
+  ImageFolder finish() {
     number_classes();
     describe();
     return std::move(result_);
@@ -129,9 +133,10 @@ class Scan {
         continue;
       }
       std::vector<LabelledImage>& images = classes_[name][part];
+      const auto earlier = static_cast<std::ptrdiff_t>(images.size());  // of other folders
       std::set<std::pair<dev_t, ino_t>> visited;
       take_images(folder, "", part, visited, images);
-      std::sort(images.begin(), images.end(), [](const LabelledImage& a, const LabelledImage& b) {
+      std::sort(images.begin() + earlier, images.end(), [](const LabelledImage& a, const LabelledImage& b) {
         return a.file.native() < b.file.native();
       });
     }
@@ -165,12 +170,14 @@ class Scan {
   }
 
   void number_classes() {
+    const bool divided = parts_.count(Part::train) > 0;
     for (auto& [name, by_part] : classes_) {
       const auto label = static_cast<std::int32_t>(result_.classes.size());
       result_.classes.push_back(name);
       for (auto& [part, images] : by_part) {
         for (auto& image : images) {
           image.label = label;
+          if (divided && image.part == Part::whole) image.part = Part::train;
           result_.images.push_back(std::move(image));
         }
       }
@@ -178,7 +185,7 @@ class Scan {
   }
 
   void describe() {
-    const std::string folder = root_.string() + ": ";
+    const std::string folder = name_ + ": ";
     if (stray_ > 0) {
       result_.warnings.push_back(folder + count_of(stray_, "image lies", "images lie") +
                                  " outside of the class folders, passed over");
@@ -207,7 +214,7 @@ class Scan {
       if (image.label == static_cast<std::int32_t>(label)) ++counts[image.part];
     }
     const std::string& name = result_.classes[label];
-    const std::string class_name = root_.string() + ": class " + name;
+    const std::string class_name = name_ + ": class " + name;
     if (counts.empty()) {
       result_.problems.push_back(class_name +
                                  " has no images; fill its folder, or leave it out with --exclude");
@@ -225,7 +232,7 @@ class Scan {
     }
   }
 
-  const fs::path root_;
+  std::string name_;               // of the folders, for people
   std::set<std::string> not_met_;  // excluded classes that were not seen so far
   const std::set<std::string> exclude_;
   std::map<std::string, std::map<Part, std::vector<LabelledImage>>> classes_;  // ordered by bytes
@@ -250,12 +257,20 @@ const char* name_of(Part part) {
   return "whole";
 }
 
-ImageFolder scan_image_folder(const fs::path& folder, const std::vector<std::string>& exclude) {
-  return Scan(folder, exclude).run();
+ImageFolder scan_image_folders(const std::vector<fs::path>& folders,
+                               const std::vector<std::string>& exclude) {
+  Scan scan(exclude);
+  for (const fs::path& folder : folders) scan.take(folder);
+  return scan.finish();
 }
 
-ImageFolder list_image_folder(const fs::path& folder, const std::vector<std::string>& exclude) {
-  ImageFolder listed = scan_image_folder(folder, exclude);
+ImageFolder scan_image_folder(const fs::path& folder, const std::vector<std::string>& exclude) {
+  return scan_image_folders({folder}, exclude);
+}
+
+ImageFolder list_image_folders(const std::vector<fs::path>& folders,
+                               const std::vector<std::string>& exclude) {
+  ImageFolder listed = scan_image_folders(folders, exclude);
   if (!listed.problems.empty()) throw FileError(listed.problems.front());
   return listed;
 }

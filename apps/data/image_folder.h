@@ -34,8 +34,14 @@ struct ImageFolder {
 // is absent or a part of it cannot be read.
 ImageFolder scan_image_folder(const std::filesystem::path& folder, const std::vector<std::string>& exclude);
 
+// Several folders as if they were one: classes of one name are one, their images in the order of the folders.
+// Beside a folder that has parts, one that has none is for training.
+ImageFolder scan_image_folders(const std::vector<std::filesystem::path>& folders,
+                               const std::vector<std::string>& exclude);
+
 // The same; the first problem is thrown as a FileError: fewer than two classes, a class without images, a
 // class that is not among the training images, an excluded class that is not there.
-ImageFolder list_image_folder(const std::filesystem::path& folder, const std::vector<std::string>& exclude);
+ImageFolder list_image_folders(const std::vector<std::filesystem::path>& folders,
+                               const std::vector<std::string>& exclude);
 
 }  // namespace pila

@@ -16,5 +16,6 @@ using Work = std::function<int()>;
 void add_inspect(CLI::App& app, Work& work);
 void add_frames(CLI::App& app, Work& work);
 void add_synth(CLI::App& app, Work& work);
+void add_export(CLI::App& app, Work& work);
 
 }  // namespace pila

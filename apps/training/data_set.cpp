@@ -98,7 +98,7 @@ Division divide_at_random(const DataSet& data, const FineTuneOptions& options) {
 
 Division divide_by_parts(const DataSet& data, const FineTuneOptions& options) {
   if (options.folds && *options.folds > 1) {
-    throw UsageError("--folds divides images that " + data.folder +
+    throw UsageError("--folds divides images that " + data.name +
                      " has divided already into train and validation");
   }
   Division division;
@@ -154,7 +154,7 @@ void name_twins(const DataSet& data, const std::vector<std::pair<std::size_t, st
 void check_classes(const DataSet& data, const Division& division) {
   const auto untrained = untrained_class(data, division);
   if (!untrained) return;
-  throw FileError(data.folder + ": class '" + data.classes[static_cast<std::size_t>(*untrained)] +
+  throw FileError(data.name + ": class '" + data.classes[static_cast<std::size_t>(*untrained)] +
                   "' has no image to train on; add some, or leave it out with --exclude");
 }
 
@@ -171,9 +171,9 @@ std::vector<std::size_t> DataSet::readable() const {
 DataSet read_data_set(const FineTuneOptions& options, std::int64_t size, const NoteHook& note,
                       const ReadingHooks& reading) {
   DataSet data;
-  ImageFolder folder = list_image_folder(options.data, options.exclude);
+  ImageFolder folder = list_image_folders(options.data, options.exclude);
   for (const std::string& warning : folder.warnings) note(warning);
-  data.folder = options.data.string();
+  for (const fs::path& path : options.data) data.name += (data.name.empty() ? "" : ", ") + path.string();
   data.classes = folder.classes;
   std::vector<fs::path> files;
   for (const LabelledImage& image : folder.images) {

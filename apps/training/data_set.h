@@ -14,9 +14,9 @@ namespace pila {
 
 using NoteHook = std::function<void(const std::string& line)>;
 
-// All images of a folder at the network's input size. Indices are those of the cache.
+// All images of a run at the network's input size. Indices are those of the cache.
 struct DataSet {
-  std::string folder;
+  std::string name;  // of its folders, for people
   std::vector<std::string> classes;
   std::vector<std::int32_t> labels;
   std::vector<Part> parts;
@@ -28,8 +28,8 @@ struct DataSet {
   std::vector<std::size_t> readable() const;
 };
 
-// Throws FileError for a folder that cannot be trained on, UsageError for options that do not fit it. Broken
-// files are noted and left out.
+// Of options.data, which are folders alone: see data_folders(). Throws FileError for a folder that cannot be
+// trained on, UsageError for options that do not fit it. Broken files are noted and left out.
 DataSet read_data_set(const FineTuneOptions& options, std::int64_t size, const NoteHook& note,
                       const ReadingHooks& reading);
 

@@ -17,6 +17,7 @@
 #include "apps/training/predict_cached.h"
 #include "apps/training/run_folder.h"
 #include "apps/training/start_model.h"
+#include "apps/training/store_snapshot.h"
 #include "apps/training/trainer.h"
 #include "engine/core/error.h"
 #include "weights/save_weights.h"
@@ -112,7 +113,7 @@ class FineTuning {
 
   void restore(const Checkpoint& checkpoint) {
     if (checkpoint.text("data") != data_.fingerprint) {
-      throw FileError(folder_.path.string() + ": was trained on other images than " + data_.folder +
+      throw FileError(folder_.path.string() + ": was trained on other images than " + data_.name +
                       " holds now; put them back, or begin anew with another --out");
     }
     fit_ = static_cast<std::size_t>(checkpoint.integer("fit"));
@@ -318,8 +319,9 @@ StartModel load_start_model(const Context& ctx, const FineTuneOptions& options) 
   return start;
 }
 
-DataSet read_images(const FineTuneOptions& options, std::int64_t size) {
-  const std::size_t count = list_image_folder(options.data, options.exclude).images.size();
+DataSet read_images(FineTuneOptions options, const fs::path& run, std::int64_t size) {
+  options.data = data_folders(options, run, say);
+  const std::size_t count = list_image_folders(options.data, options.exclude).images.size();
   Progress progress("images read", static_cast<std::int64_t>(count), true);
   const ReadingHooks reading{[&](std::size_t) { progress.advance(); }, interrupted};
   DataSet data = read_data_set(
@@ -364,7 +366,7 @@ Evaluation fine_tune(const FineTuneOptions& options, const fs::path& out) {
   const Context ctx(open_device(options.device, options.threads));
   const RunFolder folder = RunFolder::create(out);
   const StartModel start = load_start_model(ctx, options);
-  const DataSet data = read_images(options, start.size());
+  const DataSet data = read_images(options, out, start.size());
   return begin_run(ctx, options, folder, start, data);
 }
 
@@ -377,7 +379,7 @@ Evaluation resume_fine_tuning(const fs::path& path, const FineTuneOptions& machi
   options.cache_bytes = machine.cache_bytes;
   const Context ctx(open_device(options.device, options.threads));
   const StartModel start = load_start_model(ctx, options);
-  const DataSet data = read_images(options, start.size());
+  const DataSet data = read_images(options, path, start.size());
   return continue_run(ctx, options, folder, start, data, checkpoint);
 }
 
@@ -385,7 +387,7 @@ RepeatSummary repeat_fine_tuning(const FineTuneOptions& options, const fs::path&
   check(options);
   const Context ctx(open_device(options.device, options.threads));
   const StartModel start = load_start_model(ctx, options);
-  const DataSet data = read_images(options, start.size());
+  const DataSet data = read_images(options, out, start.size());
   RepeatSummary summary;
   for (int r = 0; r < repeats; ++r) {
     FineTuneOptions repeat = options;

@@ -27,6 +27,8 @@ void check(const FineTuneOptions& options) {
   };
   expect(options.validation >= 0 && options.test >= 0 && options.validation + options.test < 1,
          "shares for --validation and --test that leave something to train on");
+  expect(!options.store_verdicts || (*options.store_verdicts >= 0 && *options.store_verdicts <= 1),
+         "a probability for --store-verdicts");
   expect(!options.folds || *options.folds >= 1, "--folds of 1 or more");
   expect(!options.width || *options.width > 0, "a --width above 0");
   expect(options.gradcam >= 0, "a number of pictures for --gradcam");
@@ -35,7 +37,8 @@ void check(const FineTuneOptions& options) {
 
 std::string format_options(const FineTuneOptions& options) {
   return Json{
-      {"data", options.data.string()},
+      {"data", std::vector<std::string>(options.data.begin(), options.data.end())},
+      {"store_verdicts", or_null(options.store_verdicts)},
       {"exclude", options.exclude},
       {"validation", options.validation},
       {"test", options.test},
@@ -59,7 +62,12 @@ FineTuneOptions parse_options(std::string_view text) {
   try {
     const Json json = Json::parse(text);
     FineTuneOptions options;
-    options.data = json.at("data").get<std::string>();
+    // A single path, and no stores, before there were several.
+    const Json& data = json.at("data");
+    const auto paths =
+        data.is_string() ? std::vector{data.get<std::string>()} : data.get<std::vector<std::string>>();
+    options.data.assign(paths.begin(), paths.end());
+    options.store_verdicts = optional_of<double>(json.value("store_verdicts", Json()));
     json.at("exclude").get_to(options.exclude);
     json.at("validation").get_to(options.validation);
     json.at("test").get_to(options.test);

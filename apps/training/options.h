@@ -13,7 +13,10 @@
 namespace pila {
 
 struct FineTuneOptions {
-  std::filesystem::path data;
+  std::vector<std::filesystem::path> data;  // folders of photographs, stores of items
+  // Of a store's items that nobody has looked at, those are learned from, too, whose verdict was not doubtful
+  // and at least as probable; none: none.
+  std::optional<double> store_verdicts;
   std::vector<std::string> exclude;
   double validation = 0.2, test = 0;  // shares, where the folder has no parts of its own
   // Rounds of cross-validation, 1 for one validation part. By default 5 where the split is made here, the

@@ -36,6 +36,7 @@ const std::vector<LibraryRule> kLibraries = {
     {"OpenCV", {"opencv2/", "opencv/"}, {"apps/media/"}},
     {"HDF5", {"hdf5", "h5public.h", "h5cpp.h"}, {"weights/"}, true, 1},
     {"cuDNN", {"cudnn"}, {"bench/baselines/"}, false},
+    {"SQLite", {"sqlite3"}, {"apps/store/"}, true, 1},
     {"Eigen", {"eigen/", "eigen3/"}, {"kernels/reference/"}},
     {"Highway", {"hwy/"}, {"kernels/cpu/"}},
     {"CUDA",

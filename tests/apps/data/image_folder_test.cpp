@@ -32,7 +32,7 @@ class ImageFolderTest : public testing::Test {
 
   std::string problem(const std::vector<std::string>& exclude = {}) const {
     try {
-      list_image_folder(root(), exclude);
+      list_image_folders({root()}, exclude);
     } catch (const FileError& error) {
       return error.what();
     }
@@ -55,7 +55,7 @@ std::vector<std::string> names(const ImageFolder& folder, Part part) {
 
 TEST_F(ImageFolderTest, ClassesAndImagesAreSortedByBytes) {
   for (const char* file : {"b/2.png", "b/10.png", "a/x.png", "Z/y.png", "\xC3\xA4/z.png"}) add(file);
-  const ImageFolder folder = list_image_folder(root(), {});
+  const ImageFolder folder = list_image_folders({root()}, {});
   EXPECT_THAT(folder.classes, ElementsAre("Z", "a", "b", "\xC3\xA4"));
   EXPECT_THAT(names(folder, Part::whole),
               ElementsAre("Z//y.png", "a//x.png", "b//10.png", "b//2.png", "\xC3\xA4//z.png"));
@@ -72,7 +72,7 @@ TEST_F(ImageFolderTest, TakesPartsInAnySpelling) {
           media::save_png(test::photograph(1, 4, 4), temporary.path() / part / name / (part + ".png"));
         }
       }
-      const ImageFolder folder = list_image_folder(temporary.path(), {});
+      const ImageFolder folder = list_image_folders({temporary.path()}, {});
       EXPECT_THAT(folder.classes, ElementsAre("a", "b"));
       EXPECT_THAT(names(folder, Part::train),
                   ElementsAre("a//" + std::string(train) + ".png", "b//" + std::string(train) + ".png"));
@@ -85,7 +85,7 @@ TEST_F(ImageFolderTest, TakesPartsInAnySpelling) {
 TEST_F(ImageFolderTest, AClassMayBeCalledTrain) {
   add("train/1.png");
   add("car/1.png");
-  EXPECT_THAT(list_image_folder(root(), {}).classes, ElementsAre("car", "train"));
+  EXPECT_THAT(list_image_folders({root()}, {}).classes, ElementsAre("car", "train"));
 }
 
 TEST_F(ImageFolderTest, FoldersBelowAClassAreGroups) {
@@ -93,7 +93,7 @@ TEST_F(ImageFolderTest, FoldersBelowAClassAreGroups) {
        {"a/1.png", "a/s1/1.png", "a/s1/deep/2.png", "a/s2/1.png", "b/s1/1.png", "b/2.png"}) {
     add(file);
   }
-  const ImageFolder folder = list_image_folder(root(), {});
+  const ImageFolder folder = list_image_folders({root()}, {});
   EXPECT_THAT(names(folder, Part::whole),
               ElementsAre("a//1.png", "a/s1/1.png", "a/s1/2.png", "a/s2/1.png", "b//2.png", "b/s1/1.png"));
   // b's s1 is another folder than a's.
@@ -106,7 +106,7 @@ TEST_F(ImageFolderTest, PassesOverWhatIsNoImageAndSaysSo) {
     test::write_text(root() / file, "text");
   }
   fs::create_directory(root() / ".git");
-  const ImageFolder folder = list_image_folder(root(), {});
+  const ImageFolder folder = list_image_folders({root()}, {});
   EXPECT_EQ(folder.images.size(), 2u);
   ASSERT_EQ(folder.warnings.size(), 2u);
   EXPECT_THAT(folder.warnings[0], HasSubstr("1 image lies outside"));
@@ -119,7 +119,7 @@ TEST_F(ImageFolderTest, TakesImagesByContentAndWhatClaimsToBeOne) {
   fs::rename(root() / "a/1.png", root() / "a/photograph");
   test::write_text(root() / "b/text.jpg", "no picture, but it should be named as broken");
   fs::create_directory(root() / "b/folder.jpg");
-  EXPECT_THAT(names(list_image_folder(root(), {}), Part::whole),
+  EXPECT_THAT(names(list_image_folders({root()}, {}), Part::whole),
               ElementsAre("a//photograph", "b//1.png", "b//text.jpg"));
 }
 
@@ -127,7 +127,7 @@ TEST_F(ImageFolderTest, StrangeNamesWork) {
   const std::string name = "new\nline \xE7\x94\xB5\xE6\xB1\xA0 'quoted' -x";
   add(name + "/" + name + ".png");
   add("b/1.png");
-  const ImageFolder folder = list_image_folder(root(), {});
+  const ImageFolder folder = list_image_folders({root()}, {});
   EXPECT_THAT(folder.classes, ElementsAre("b", name));
   EXPECT_TRUE(fs::exists(folder.images[1].file));
 }
@@ -138,7 +138,7 @@ TEST_F(ImageFolderTest, FollowsLinksAndEndsInLoops) {
   fs::create_directory_symlink(root() / "elsewhere", root() / "b");
   fs::create_directory_symlink(root() / "elsewhere", root() / "elsewhere/inner/loop");
   fs::create_symlink(root() / "nothing", root() / "a/broken.jpg");
-  EXPECT_THAT(names(list_image_folder(root(), {"elsewhere"}), Part::whole),
+  EXPECT_THAT(names(list_image_folders({root()}, {"elsewhere"}), Part::whole),
               ElementsAre("a//1.png", "a//broken.jpg", "b/inner/2.png"));
 }
 
@@ -146,7 +146,7 @@ TEST_F(ImageFolderTest, AFifoIsNotOpened) {
   add("a/1.png");
   add("b/1.png");
   ASSERT_EQ(mkfifo((root() / "a/pipe.jpg").c_str(), 0600), 0);
-  EXPECT_EQ(list_image_folder(root(), {}).images.size(), 2u);
+  EXPECT_EQ(list_image_folders({root()}, {}).images.size(), 2u);
 }
 
 TEST_F(ImageFolderTest, NamesProblems) {
@@ -164,7 +164,7 @@ TEST_F(ImageFolderTest, NamesProblems) {
 TEST_F(ImageFolderTest, AClassMustBeTrainedOn) {
   for (const char* file : {"train/a/1.png", "train/b/1.png", "val/a/1.png", "val/c/1.png"}) add(file);
   EXPECT_THAT(problem(), HasSubstr("class c has validation images, but none to train on"));
-  const ImageFolder folder = list_image_folder(root(), {"c"});
+  const ImageFolder folder = list_image_folders({root()}, {"c"});
   EXPECT_THAT(folder.warnings, ElementsAre(HasSubstr("class b has no validation images")));
 }
 
@@ -174,10 +174,10 @@ TEST_F(ImageFolderTest, TwoFoldersForOnePartAreAnError) {
 }
 
 TEST_F(ImageFolderTest, NamesWhatCannotBeRead) {
-  EXPECT_THROW(list_image_folder(root() / "absent", {}), FileError);
+  EXPECT_THROW(list_image_folders({root() / "absent"}, {}), FileError);
   add("a/1.png");
   add("b/1.png");
-  EXPECT_THROW(list_image_folder(root() / "a/1.png", {}), FileError);
+  EXPECT_THROW(list_image_folders({root() / "a/1.png"}, {}), FileError);
   // Root may read everything, so the test becomes nobody for a moment.
   const uid_t user = geteuid();
   constexpr uid_t kNobody = 65534;
@@ -195,7 +195,7 @@ TEST_F(ImageFolderTest, GroupsByNameAndByVideo) {
                            "b/belt_000010.png", "b/belt_1234567.png", "a/belt_000020.png"}) {
     add(file);
   }
-  const ImageFolder folder = list_image_folder(root(), {});
+  const ImageFolder folder = list_image_folders({root()}, {});
   ASSERT_THAT(names(folder, Part::whole),
               ElementsAre("a//IMG_7_x.png", "a//IMG_7_y.png", "a//IMG_8_x.png", "a//belt_000020.png",
                           "b//IMG_7_z.png", "b//belt_000010.png", "b//belt_1234567.png", "b//other.png"));

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <regex>
 
 #include "apps/training/options.h"
 #include "apps/training/recipe.h"
@@ -135,7 +136,8 @@ TEST(Recipe, EndlessNestingIsRefused) {
 
 TEST(Options, ComeBackFromTheirText) {
   FineTuneOptions options;
-  options.data = "/photographs";
+  options.data = {"/photographs", "/store.sqlite"};
+  options.store_verdicts = 0.9;
   options.exclude = {"Other", "a \"quoted\" one"};
   options.recipe = named_recipe("batsort");
   options.width = 0.35;
@@ -143,12 +145,19 @@ TEST(Options, ComeBackFromTheirText) {
   options.refit = false;
   const FineTuneOptions back = parse_options(format_options(options));
   EXPECT_EQ(format_options(back), format_options(options));
+  EXPECT_EQ(back.data, options.data);
   EXPECT_EQ(back.exclude, options.exclude);
   EXPECT_EQ(back.recipe, options.recipe);
   EXPECT_EQ(back.width, 0.35);
   EXPECT_FALSE(back.size);
   EXPECT_EQ(back.refit, false);
   EXPECT_EQ(back.split_seed(), 7u);
+  // A checkpoint of before there were stores.
+  std::string earlier = std::regex_replace(format_options(options), std::regex(R"("data": \[[^\]]*\])"),
+                                           R"("data": "/photographs")");
+  earlier = std::regex_replace(earlier, std::regex(R"("store_verdicts": [^,]*,)"), "");
+  EXPECT_EQ(parse_options(earlier).data, (std::vector<std::filesystem::path>{"/photographs"}));
+  EXPECT_FALSE(parse_options(earlier).store_verdicts);
   EXPECT_THROW(parse_options("{}"), FileError);
   EXPECT_THROW(parse_options("nonsense"), FileError);
 }

@@ -21,7 +21,7 @@ constexpr int kImages = 12;  // of each of three classes
 
 FineTuneOptions small_options(const std::filesystem::path& data) {
   FineTuneOptions options;
-  options.data = data;
+  options.data = {data};
   options.weights = "none";
   options.width = 0.35;
   options.size = 32;
