@@ -22,13 +22,18 @@ enum class DecisionMode {
   trigger  // a window around each signal: every so many millimetres of belt, or from outside
 };
 
+// Where the belt moves to, in the picture.
+enum class BeltDirection { automatic, right, left, down, up };
+
 struct DecisionOptions {
   DecisionMode mode = DecisionMode::items;
   std::optional<std::size_t> empty_class;  // the class that means "nothing there"; none: the belt is learned
   double belt_mm_per_s = 0;                // 0: unknown
   double trigger_mm = 0;                   // of belt between two items; mode trigger without outside signals
-  double line = 0.5;       // where an item has passed, as a share of the picture along the belt
+  double line = 0.5;       // where an item has passed: share of the picture from where items enter
   double smoothing = 0.7;  // mode change: share of the past in the running mean
+  BeltDirection direction = BeltDirection::automatic;  // a learned belt's; automatic: as things move
+  double window_s = 0.1;                               // mode trigger: frames that count for a signal
 };
 
 // Where something is to be seen in the latest frame, in shares of the picture.
