@@ -9,8 +9,6 @@
 #include <thread>
 #include <utility>
 
-#include "apps/eject/ejection_clock.h"
-
 namespace pila {
 namespace {
 

@@ -7,11 +7,10 @@
 #include <memory>
 #include <string>
 
+#include "apps/eject/ejection_clock.h"
 #include "apps/eject/ejector.h"
 
 namespace pila {
-
-class EjectionClock;
 
 class EjectionQueue {
  public:
