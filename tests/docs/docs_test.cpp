@@ -112,8 +112,9 @@ std::map<std::string, Options> known_options() {
           {"pila-evaluate", help_of(PILA_EVALUATE)},
           {"pila-dataset", help_of(PILA_DATASET, {"inspect", "frames", "synth"})},
           {"pila-export", help_of(PILA_EXPORT)},
-          // Not always built; its options stand as literals in its source.
-          {"pila-profile", options_in(test::read_text(kTree / "bench/profile/options.cpp"))}};
+          // Not always built; its options stand as literals in its sources.
+          {"pila-profile", options_in(test::read_text(kTree / "bench/profile/options.cpp") +
+                                      test::read_text(kTree / "apps/core/device.cpp"))}};
 }
 
 TEST(Documentation, OptionsAreThoseOfThePrograms) {
