@@ -35,10 +35,11 @@ install(FILES "${PROJECT_BINARY_DIR}/pilaConfig.cmake" "${PROJECT_BINARY_DIR}/pi
 install(TARGETS pila-finetune pila-live pila-evaluate pila-dataset pila-export
   RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT runtime)
 # A library that programs load when they need it.
-get_target_property(kind pila_video TYPE)
-if(kind STREQUAL MODULE_LIBRARY)
-  install(TARGETS pila_video LIBRARY DESTINATION lib/pila COMPONENT runtime)
-endif()
+foreach(module pila_video_module pila_window_module)
+  if(TARGET ${module})
+    install(TARGETS ${module} LIBRARY DESTINATION lib/pila COMPONENT runtime)
+  endif()
+endforeach()
 install(FILES systemd/pila-live@.service DESTINATION lib/systemd/system COMPONENT runtime)
 install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}" RENAME copyright COMPONENT runtime)
 install(FILES README.md CHANGELOG.md DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT runtime)

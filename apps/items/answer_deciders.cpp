@@ -19,7 +19,7 @@ double probability(const Sighting& sighting, std::size_t label) {
 }  // namespace
 
 AnswerDecider::AnswerDecider(const DecisionOptions& options, Recognise recognise)
-    : options_(options), recognise_(std::move(recognise)) {}
+    : options_(options), recognise_(std::move(recognise)), number_(options.first_number - 1) {}
 
 Presence AnswerDecider::presence() const {
   if (!something_) return {};

@@ -31,8 +31,8 @@ class AnswerDecider : public Decider {
 
   DecisionOptions options_;
   Recognise recognise_;
+  std::int64_t number_;  // of the latest item
   bool something_ = false;
-  std::int64_t number_ = 0;
 
  private:
   PictureSampler sampler_;

@@ -33,7 +33,7 @@ int sign_of(BeltDirection direction) {
 }  // namespace
 
 BeltDecider::BeltDecider(const DecisionOptions& options, Recognise recognise)
-    : options_(options), recognise_(std::move(recognise)) {}
+    : options_(options), recognise_(std::move(recognise)), number_(options.first_number - 1) {}
 
 // Clocks that stand, jump back or are no number tick as usual.
 double BeltDecider::interval_since_last(double seconds) {

@@ -57,7 +57,7 @@ class BeltDecider : public Decider {
   double interval_ = 1.0 / 30, last_seconds_ = 0;
   bool started_ = false;
   int covered_all_over_ = 0;  // frames on end
-  std::int64_t number_ = 0;
+  std::int64_t number_;       // of the latest item
   Presence presence_;
 };
 

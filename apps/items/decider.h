@@ -34,6 +34,7 @@ struct DecisionOptions {
   double smoothing = 0.7;  // mode change: share of the past in the running mean
   BeltDirection direction = BeltDirection::automatic;  // a learned belt's; automatic: as things move
   double window_s = 0.1;                               // mode trigger: frames that count for a signal
+  std::int64_t first_number = 1;                       // of items
 };
 
 // Where something is to be seen in the latest frame, in shares of the picture.

@@ -137,7 +137,8 @@ class Stream {
                                      .fps = source_->fps(),
                                      .live = source_->live(),
                                      .stop = [this] { source_->stop(); },
-                                     .statistics = [this] { return counts_.to_json(source_->counts()); }};
+                                     .statistics = [this] { return counts_.to_json(source_->counts()); },
+                                     .model = [this] { return model_description(); }};
     sinks_ = std::make_unique<StreamSinks>(options_, stream, alarms_);
     page_ = sinks_.get();
     if (const std::string page = sinks_->page(); !page.empty()) console_.note(page);
@@ -150,6 +151,10 @@ class Stream {
     sinks_->use_model(classifier.classes(), deciding.model.hash);
     const bool same =
         deciding_.model.classifier && deciding_.model.classifier->classes() == classifier.classes();
+    {
+      const std::lock_guard lock(mutex_);
+      model_description_ = classifier.describe();
+    }
     deciding_ = std::move(deciding);
     // With other classes, what was averaged so far means nothing.
     if (!same) {
@@ -158,6 +163,11 @@ class Stream {
                                 return deciding_.model.classifier->recognises(probabilities, familiarity);
                               });
     }
+  }
+
+  std::string model_description() {
+    const std::lock_guard lock(mutex_);
+    return model_description_;
   }
 
   void listen() {
@@ -279,7 +289,9 @@ class Stream {
   std::int64_t items_ = 0;    // the latest item's number
   std::int64_t ticks_ = 0;
   std::mutex mutex_;
+  // Both are other threads', too.
   std::vector<Clock::time_point> signals_;  // that were not passed on yet
+  std::string model_description_;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <map>
 #include <vector>
 
 #include "apps/core/device.h"
@@ -129,6 +130,10 @@ void add_items(CLI::App& app, StreamOptions& options) {
                                                              {"change", DecisionMode::change},
                                                              {"frames", DecisionMode::frames},
                                                              {"trigger", DecisionMode::trigger}};
+  static const std::map<std::string, BeltDirection> kDirections = {{"right", BeltDirection::right},
+                                                                   {"left", BeltDirection::left},
+                                                                   {"down", BeltDirection::down},
+                                                                   {"up", BeltDirection::up}};
   DecisionOptions& decision = options.decision;
   const auto option = [&](const char* name, auto& value, const char* help, const char* type) {
     return app.add_option(name, value, help)->type_name(type)->group(kItems);
@@ -150,6 +155,9 @@ void add_items(CLI::App& app, StreamOptions& options) {
   option("--line", decision.line, "where an item has passed: a share of the picture along the belt", "SHARE")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+  option("--direction", decision.direction,
+         "where a learned belt moves to in the picture; else by what moves", "right|left|down|up")
+      ->transform(CLI::Transformer(kDirections).description(""));
   option("--threshold", options.network.threshold,
          "what is less probable is \"others\"; else as the model says", "P")
       ->check(CLI::Range(0.0, 1.0));

@@ -78,10 +78,10 @@ void VideoSink::finish() {
 }
 
 WindowSink::WindowSink(const std::string& title, std::function<void()> closed)
-    : window_(media::open_window(title)), closed_(std::move(closed)) {}
+    : window_(title), closed_(std::move(closed)) {}
 
 void WindowSink::frame(const FrameReport& report) {
-  if (!window_->show(annotated(report, latest_verdict_))) closed_();
+  if (!window_.show(annotated(report, latest_verdict_))) closed_();
 }
 
 void WindowSink::item(const ItemReport& report) { latest_verdict_ = to_text(report, kNamed); }

@@ -49,7 +49,7 @@ class WindowSink : public Sink {
   void item(const ItemReport& report) override;
 
  private:
-  std::unique_ptr<media::Window> window_;
+  media::Window window_;
   const std::function<void()> closed_;
   std::string latest_verdict_;
 };

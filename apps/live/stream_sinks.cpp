@@ -2,31 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <utility>
 
 #include "apps/live/line_sink.h"
 #include "apps/live/picture_sinks.h"
-#include "engine/core/error.h"
 
 namespace pila {
-namespace {
-
-WebOptions parse_address(const std::string& address, const std::string& token) {
-  WebOptions options{.token = token};
-  const auto colon = address.rfind(':');
-  const char* port = address.data() + (colon == std::string::npos ? 0 : colon + 1);
-  const char* end = address.data() + address.size();
-  const auto [rest, error] = std::from_chars(port, end, options.port);
-  if (error != std::errc() || rest != end || options.port < 0 || options.port > 65535) {
-    throw UsageError("--http: expected HOST:PORT, or a port, got '" + address + "'");
-  }
-  if (colon != std::string::npos && colon > 0) options.host = address.substr(0, colon);
-  return options;
-}
-
-}  // namespace
-
 StreamSinks::StreamSinks(const StreamOptions& options, const Stream& stream, Alarms& alarms)
     : explainer_(options.model), model_(options.model) {
   const LineOptions lines{.json = !options.json.empty(), .frames = options.json_frames, .top = options.top};
@@ -56,8 +37,9 @@ void StreamSinks::open_page(const StreamOptions& options, const Stream& stream) 
     return WebServices::Explained{std::move(probabilities), recognised, std::move(heat_map)};
   };
   services.statistics = stream.statistics;
+  services.model = stream.model;
   services.store = store_.get();
-  const WebOptions address = parse_address(options.http, options.http_token);
+  const WebOptions address = web_options(options.http, options.http_token);
   host_ = address.host;
   auto page = std::make_unique<WebServer>(address, std::vector<std::string>{}, std::move(services));
   page_ = page.get();

@@ -23,6 +23,7 @@ class StreamSinks : public Sink {
     bool live = false;
     std::function<void()> stop;               // when a person closes the window
     std::function<std::string()> statistics;  // JSON
+    std::function<std::string()> model;       // for people, in one line
   };
   // Throws what the sinks throw that cannot be opened.
   StreamSinks(const StreamOptions& options, const Stream& stream, Alarms& alarms);
