@@ -1,5 +1,7 @@
 #include "apps/core/alarms.h"
 
+#include <utility>
+
 namespace pila {
 
 void Alarms::tell(const std::string& line) {
