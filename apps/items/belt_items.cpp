@@ -10,6 +10,7 @@ constexpr double kStepOfVotes = 1;  // cells: a belt that stands still has no mo
 constexpr double kLeastRun = 1.5;   // cells
 constexpr double kLeastGap = 1;
 constexpr double kTolerance = 0.75;  // of places
+constexpr double kLeastToJudge = 2;  // cells in view
 constexpr double kForgotten = 4;     // cells behind the picture's rim
 constexpr std::size_t kLongestPath = 4096;
 
@@ -72,7 +73,11 @@ void BeltItems::find_runs() {
 }
 
 void BeltItems::assign_runs(std::int64_t frame, double seconds) {
-  for (BeltItem& item : items_) item.covered = item.gone;
+  for (BeltItem& item : items_) {
+    // The votes for what has all but left are gone with it.
+    const double inside = std::min<double>(item.end + position_, length_) - std::max(0.0, item.begin + position_);
+    if (!item.gone && inside > kLeastToJudge) item.covered = false;
+  }
   std::vector<bool> taken(items_.size());
   std::vector<BeltItem> found;
   for (const Run& run : runs_) {

@@ -66,26 +66,32 @@ void BeltFilm::draw(double seconds, double light, media::Image& image) {
   const double entry = speed_ * seconds;
   std::uint64_t state = random_();
   std::uint8_t* pixel = image.pixels.data();
+  struct Place {
+    const Thing* thing = nullptr;
+    double belt = 0;
+    std::size_t texture = 0;
+  };
+  std::vector<Place> places(static_cast<std::size_t>(length()));
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const double from_entry = options_.backwards ? length() - 1 - static_cast<double>(i) : static_cast<double>(i);
+    const double belt = entry - from_entry - 0.5;
+    const auto holds = [&](const Thing& thing) { return belt >= thing.begin && belt < thing.end; };
+    const auto thing = std::find_if(things_.begin(), things_.end(), holds);
+    places[i] = {thing == things_.end() ? nullptr : &*thing, belt,
+                 static_cast<std::size_t>(static_cast<std::int64_t>(std::floor(belt / 2)) & (kTextureSide - 1))};
+  }
   for (int y = 0; y < options_.height; ++y) {
     for (int x = 0; x < options_.width; ++x, pixel += 3) {
-      const int place = options_.vertical ? y : x, across = options_.vertical ? x : y;
-      const double from_entry = options_.backwards ? length() - 1 - place : place;
-      const double belt = entry - from_entry - 0.5;
-      const Thing* here = nullptr;
-      for (const Thing& thing : things_) {
-        if (belt >= thing.begin && belt < thing.end && across >= thing.low && across < thing.high) here = &thing;
-      }
-      const auto along = static_cast<std::int64_t>(std::floor(belt / 2));
-      const double texture =
-          texture_[static_cast<std::size_t>((across / 2 % kTextureSide) * kTextureSide + (along & (kTextureSide - 1)))];
+      const int across = options_.vertical ? x : y;
+      const auto& [thing, belt, along] = places[static_cast<std::size_t>(options_.vertical ? y : x)];
+      const double texture = texture_[static_cast<std::size_t>(across / 2 % kTextureSide * kTextureSide) + along];
+      const bool covered = thing != nullptr && across >= thing->low && across < thing->high;
+      const bool other =
+          covered && std::fmod(belt - thing->begin + 0.6 * across, 2 * thing->stripe) < thing->stripe;
       for (int i = 0; i < 3; ++i) {
         state = state * 6364136223846793005ULL + 1442695040888963407ULL;
         const double noise = (static_cast<double>(state >> 40) / (1 << 24) - 0.5) * 2 * options_.noise;
-        double value = kBelt[i] + texture;
-        if (here != nullptr) {
-          const bool other = std::fmod(belt - here->begin + 0.6 * across, 2 * here->stripe) < here->stripe;
-          value = other ? here->other[i] : here->colour[i];
-        }
+        const double value = other ? thing->other[i] : covered ? thing->colour[i] : kBelt[i] + texture;
         pixel[i] = static_cast<std::uint8_t>(std::clamp(value * light + noise, 0.0, 255.0));
       }
     }
