@@ -88,7 +88,9 @@ class PulseEjector : public Ejector {
         off_at_.erase(next);
         use(lock, [&] { device_->set(output, false); });
       } else {
-        changed_.wait_until(lock, next == off_at_.end() ? look_at_ : next->second);
+        const auto until =
+            next == off_at_.end() ? look_at_ : next->second;  // which a shot may change meanwhile
+        changed_.wait_until(lock, until);
       }
     }
     if (open_) device_->close();

@@ -46,6 +46,9 @@ const std::vector<LibraryRule> kLibraries = {
      {"torch/", "tensorflow/", "onnxruntime", "nvinfer", "dnnl"},
      {"bench/baselines/"},
      false},
+    {"libmosquitto", {"mosquitto"}, {"apps/eject/"}},
+    {"libmodbus", {"modbus.h", "modbus/"}, {"apps/eject/"}},
+    {"libgpiod", {"gpiod."}, {"apps/eject/"}},
     {"GoogleTest", {"gtest/", "gmock/"}, {}},
     {"Google Benchmark", {"benchmark/"}, {"bench/"}, false},
 };
