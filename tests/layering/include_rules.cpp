@@ -45,6 +45,7 @@ const std::vector<LibraryRule> kLibraries = {
      {"torch/", "tensorflow/", "onnxruntime", "nvinfer", "dnnl"},
      {"bench/baselines/"},
      false},
+    {"cpp-httplib", {"httplib"}, {"apps/web/"}, true, 1},
     {"GoogleTest", {"gtest/", "gmock/"}, {}},
     {"Google Benchmark", {"benchmark/"}, {"bench/"}, false},
 };
