@@ -49,6 +49,7 @@ const std::vector<LibraryRule> kLibraries = {
     {"libmosquitto", {"mosquitto"}, {"apps/eject/"}},
     {"libmodbus", {"modbus.h", "modbus/"}, {"apps/eject/"}},
     {"libgpiod", {"gpiod."}, {"apps/eject/"}},
+    {"cpp-httplib", {"httplib"}, {"apps/web/"}, true, 1},
     {"GoogleTest", {"gtest/", "gmock/"}, {}},
     {"Google Benchmark", {"benchmark/"}, {"bench/"}, false},
 };
