@@ -29,8 +29,8 @@ void Database::Close::operator()(sqlite3* database) const { sqlite3_close_v2(dat
 void Statement::Finalize::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
 
 Database::Database(const fs::path& file, Access access) : name_(file.string()) {
-  const int flags =
-      access == Access::read ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  // Also to read: who cannot write leaves the log of a connection lying about.
+  const int flags = SQLITE_OPEN_READWRITE | (access == Access::write ? SQLITE_OPEN_CREATE : 0);
   sqlite3* opened = nullptr;
   // An absolute path, as some names, such as ":memory:", mean something else to SQLite.
   const int code = sqlite3_open_v2(fs::absolute(file).c_str(), &opened, flags | SQLITE_OPEN_NOMUTEX, nullptr);
@@ -42,6 +42,7 @@ Database::Database(const fs::path& file, Access access) : name_(file.string()) {
   sqlite3_limit(opened, SQLITE_LIMIT_LENGTH, kMostBytes);
   sqlite3_db_config(opened, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   run("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0");
+  if (access == Access::read) run("PRAGMA query_only = ON");
   if (access == Access::write && sqlite3_db_readonly(opened, "main") == 1) fail("cannot be written");
 }
 

@@ -9,6 +9,7 @@
 
 #include "apps/media/contact_sheet.h"
 #include "apps/media/image_writer.h"
+#include "apps/store/store.h"
 #include "engine/core/error.h"
 #include "tests/apps/data/photographs.h"
 #include "tests/apps/process.h"
@@ -182,6 +183,34 @@ TEST_F(DatasetTest, WritersLeaveAFileWholeOrNotThere) {
   EXPECT_THROW(media::save_png(image, root() / "absent/image.png"), FileError);
   EXPECT_THROW(media::save_png(media::Image{}, root() / "nothing.png"), FileError);
   EXPECT_THAT(files_in("."), ElementsAre("image.jpg", "image.png"));
+}
+
+TEST_F(DatasetTest, ExportWritesWhatPeopleLabelled) {
+  {
+    const auto store = Store::open({.file = root() / "belt.sqlite", .pictures = KeepPictures::all});
+    StoredItem item;
+    item.label = "nimh";
+    for (const std::uint64_t seed : {1, 2, 3}) store->add(item, test::photograph(seed, 60, 40));
+    store->correct(2, "alkaline");
+  }
+  const Finished labelled = run({"export", "belt.sqlite", "--out", "labelled"});
+  EXPECT_EQ(labelled.exit_code, 0) << labelled.err;
+  EXPECT_THAT(labelled.err, HasSubstr("1 pictures"));
+  EXPECT_THAT(files_in("labelled"), ElementsAre("alkaline"));
+  EXPECT_THAT(files_in("labelled/alkaline"), ElementsAre("2.jpg"));
+  EXPECT_EQ(run({"export", "belt.sqlite", "--out", "all", "--all"}).exit_code, 0);
+  EXPECT_THAT(files_in("all/nimh"), ElementsAre("1.jpg", "3.jpg"));
+  EXPECT_EQ(run({"inspect", "all"}).exit_code, 0);
+
+  const Finished full = run({"export", "belt.sqlite", "--out", "all"});
+  EXPECT_EQ(full.exit_code, 1);
+  EXPECT_THAT(full.err, HasSubstr("empty or new"));
+  test::write_text(root() / "text.sqlite", "no store");
+  const Finished text = run({"export", "text.sqlite", "--out", "out"});
+  EXPECT_EQ(text.exit_code, 1);
+  EXPECT_THAT(text.err, HasSubstr("text.sqlite: "));
+  EXPECT_EQ(run({"export", "belt.sqlite"}).exit_code, 2);
+  EXPECT_THAT(files_in("."), ElementsAre("all", "belt.sqlite", "labelled", "text.sqlite"));
 }
 
 TEST(ContactSheet, ShowsEveryTileInItsPlace) {

@@ -88,6 +88,24 @@ TEST_F(ImageFolderTest, AClassMayBeCalledTrain) {
   EXPECT_THAT(list_image_folders({root()}, {}).classes, ElementsAre("car", "train"));
 }
 
+TEST_F(ImageFolderTest, SeveralFoldersAreOne) {
+  for (const char* file : {"z/b/1.png", "z/c/1.png", "y/b/2.png", "y/a/3.png"}) add(file);
+  const std::vector<fs::path> both = {root() / "z", root() / "y"};
+  const ImageFolder folder = list_image_folders(both, {"c"});
+  EXPECT_THAT(folder.classes, ElementsAre("a", "b"));
+  // In the order of the folders, wherever they lie.
+  EXPECT_THAT(names(folder, Part::whole), ElementsAre("a//3.png", "b//1.png", "b//2.png"));
+
+  // Beside a folder that is divided, the other is trained on: c need not be in both.
+  for (const char* file : {"x/train/a/4.png", "x/train/b/4.png", "x/test/a/5.png", "x/test/b/5.png"})
+    add(file);
+  const ImageFolder divided = list_image_folders({root() / "x", root() / "z"}, {});
+  EXPECT_THAT(names(divided, Part::train), ElementsAre("b//1.png", "a//4.png", "b//4.png", "c//1.png"));
+  EXPECT_THAT(names(divided, Part::test), ElementsAre("a//5.png", "b//5.png"));
+  EXPECT_THAT(names(divided, Part::whole), IsEmpty());
+  EXPECT_THROW(list_image_folders({root() / "z", root() / "absent"}, {}), FileError);
+}
+
 TEST_F(ImageFolderTest, FoldersBelowAClassAreGroups) {
   for (const char* file :
        {"a/1.png", "a/s1/1.png", "a/s1/deep/2.png", "a/s2/1.png", "b/s1/1.png", "b/2.png"}) {

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "apps/media/image.h"
+#include "apps/store/store.h"
 #include "engine/core/context.h"
 #include "tests/apps/process.h"
 #include "tests/apps/training/coloured_shapes.h"
@@ -187,6 +189,62 @@ TEST_F(Finetune, AClassIsAddedToAModelOfOnesOwn) {
   ASSERT_EQ(done.exit_code, 0) << done.err;
   EXPECT_THAT(done.err, AllOf(HasSubstr("knows already: disc, ring"), HasSubstr("New to the model: square")));
   EXPECT_TRUE(load_model(ctx, at("three/model.h5")).ranges.empty()) << "of weights that are others now";
+}
+
+TEST_F(Finetune, LearnsFromWhatPeopleLabelled) {
+  // Squares are in the store alone.
+  {
+    const auto store = Store::open({.file = at("belt.sqlite")});
+    StoredItem item;
+    item.label = "others";
+    item.doubtful = true;
+    for (const auto& file : fs::directory_iterator(at("shapes/square"))) {
+      store->correct(store->add(item, media::load_image(file)), "square");
+    }
+    store->add(item, media::load_image(at("shapes/disc/0.png")));  // nobody has looked at it
+  }
+  fs::remove_all(at("shapes/square"));
+  const test::Finished done = run(quick("run", {"--data", at("belt.sqlite"), "--test", "0.2"}));
+  ASSERT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_THAT(done.err, HasSubstr("belt.sqlite: 10 pictures"));
+  const auto report = nlohmann::json::parse(text("run/report.json"));
+  EXPECT_EQ(report.at("classes").size(), 3u);
+  EXPECT_EQ(report.at("classes").at("square").at("images"), 2);
+  EXPECT_FALSE(fs::is_empty(at("run/gradcam")));
+
+  // The store changes beside its belt; the run has what it began with.
+  fs::remove(at("belt.sqlite"));
+  const std::string model = text("run/model.h5");
+  const test::Finished again = run({"--resume", at("run")});
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(text("run/model.h5"), model);
+}
+
+TEST_F(Finetune, LearnsFromAStoreAlone) {
+  const auto store = Store::open({.file = at("belt.sqlite"), .pictures = KeepPictures::all});
+  for (const char* name : {"disc", "ring"}) {
+    for (const auto& file : fs::directory_iterator(at("shapes/" + std::string(name)))) {
+      StoredItem item;
+      item.label = name;
+      item.probability = file.path().stem() == "0" ? 0.6 : 0.9;
+      store->add(item, media::load_image(file));
+    }
+  }
+  const Arguments arguments = with(quick("run", {"--test", "0.4"}), "--data", at("belt.sqlite"));
+  const test::Finished unlabelled = run(arguments);
+  EXPECT_EQ(unlabelled.exit_code, 1);
+  EXPECT_THAT(unlabelled.err, AllOf(HasSubstr("belt.sqlite: "), HasSubstr("labelled")));
+  Arguments verdicts = with(arguments, "--out", at("verdicts"));
+  verdicts.insert(verdicts.end(), {"--store-verdicts", "0.8"});
+  const test::Finished done = run(verdicts);  // while the belt runs on
+  ASSERT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_THAT(done.err, HasSubstr("belt.sqlite: 18 pictures"));
+
+  std::ofstream(at("cut.sqlite"), std::ios::binary) << text("belt.sqlite").substr(0, 5000);
+  const test::Finished cut = run(with(with(arguments, "--data", at("cut.sqlite")), "--out", at("cut")));
+  EXPECT_EQ(cut.exit_code, 1);
+  EXPECT_THAT(cut.err, HasSubstr("cut.sqlite: "));
+  EXPECT_EQ(run(quick("x", {"--store-verdicts", "80"})).exit_code, 2);
 }
 
 TEST_F(Finetune, RepeatsGiveATableAndGoOn) {
