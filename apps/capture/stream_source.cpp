@@ -37,7 +37,7 @@ class StreamSource final : public FrameSource {
     stop();
     // So that a camera is free again when this returns, but for one that hangs.
     std::unique_lock lock(stream_->mutex);
-    stream_->changed.wait_for(lock, std::chrono::seconds(1), [&] { return stream_->threads == 0; });
+    stream_->changed.wait_for(lock, std::chrono::milliseconds(500), [&] { return stream_->threads == 0; });
   }
 
   // Waits for the first frame.
@@ -124,8 +124,9 @@ class StreamSource final : public FrameSource {
   // A file is given more time: a disk that has to wake up is no camera that was pulled out.
   StreamPlan::Seconds patience(const Session& session) const {
     constexpr StreamPlan::Seconds kForFiles{60};
-    if (!session.opened) return plan_.opening;
-    return endless() ? plan_.reading : std::max(plan_.reading, kForFiles);
+    const StreamPlan::Seconds asked = session.frames == 0 ? plan_.opening : plan_.reading;
+    const bool file = plan_.kind == StreamKind::stills || plan_.kind == StreamKind::recording;
+    return file ? std::max(asked, kForFiles) : asked;
   }
   // When waiting ends, if ever.
   std::optional<StreamClock::time_point> deadline() const {
