@@ -168,7 +168,7 @@ TEST_F(StreamSourceTest, AFileGivesEveryFrameAndIsReadAhead) {
     ASSERT_TRUE(frame);
     EXPECT_EQ(frame->index, i);
     EXPECT_EQ(frame->image.pixels[0], i);
-    EXPECT_DOUBLE_EQ(frame->seconds, i * 0.01);
+    EXPECT_NEAR(frame->seconds, i * 0.01, 1e-9);
     EXPECT_LE(made_up.grabs, i + 1 + 5);
   }
   EXPECT_FALSE(source->next());
@@ -276,9 +276,9 @@ TEST_F(StreamSourceTest, TheFirstOpeningHasToSucceed) {
     return {};
   };
   EXPECT_EQ(message({.opening = Act::fails}, StreamKind::live), "made-up: is not there");
-  EXPECT_EQ(message({.opening = Act::hangs}, StreamKind::live), "belt: it does not open within 0.005 s");
+  EXPECT_EQ(message({.opening = Act::hangs}, StreamKind::live), "belt: no frame within 0.005 s");
   EXPECT_EQ(message({.frames = 0}, StreamKind::live), "belt: not one frame can be read");
-  EXPECT_EQ(message({.frames = 0, .then = Act::hangs}, StreamKind::live), "belt: no frame for 0.005 s");
+  EXPECT_EQ(message({.frames = 0, .then = Act::hangs}, StreamKind::live), "belt: no frame within 0.005 s");
   EXPECT_EQ(message({.frames = 0}, StreamKind::stills), "belt: none of its images can be read");
 }
 
