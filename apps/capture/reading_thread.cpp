@@ -56,7 +56,7 @@ class Reading {
     const std::lock_guard lock(stream_->mutex);
     session_->blocked_since.reset();
     session_->ended = true;
-    session_->error = error;
+    session_->error = std::move(error);
     --stream_->threads;
     stream_->changed.notify_all();
   }
@@ -153,7 +153,6 @@ class Reading {
     live_ = plan_.kind == StreamKind::live || (plan_.kind == StreamKind::address && total == 0);
     const std::lock_guard lock(stream_->mutex);
     if (!wanted()) return false;
-    session_->opened = true;
     stream_->live = live_ || plan_.pace;
     stream_->fps = fps;
     stream_->total = live_ ? 0 : total;

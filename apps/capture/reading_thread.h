@@ -19,7 +19,7 @@ using StreamClock = std::chrono::steady_clock;
 // One opening, by one thread.
 struct Session {
   std::optional<StreamClock::time_point> blocked_since;  // while it opens or reads
-  bool opened = false, ended = false;
+  bool ended = false;
   std::exception_ptr error;  // why it ended, if not by itself
   std::int64_t frames = 0;
 };

@@ -28,6 +28,11 @@ std::string message_of(const std::exception_ptr& error) {
   }
 }
 
+// The session keeps no part in the error, which must not go with a thread that ends meanwhile.
+void rethrow_error_of(Session& session) {
+  if (session.error) std::rethrow_exception(std::exchange(session.error, nullptr));
+}
+
 class StreamSource final : public FrameSource {
  public:
   explicit StreamSource(StreamPlan plan)
@@ -37,7 +42,7 @@ class StreamSource final : public FrameSource {
     stop();
     // So that a camera is free again when this returns, but for one that hangs.
     std::unique_lock lock(stream_->mutex);
-    stream_->changed.wait_for(lock, std::chrono::seconds(1), [&] { return stream_->threads == 0; });
+    stream_->changed.wait_for(lock, std::chrono::milliseconds(500), [&] { return stream_->threads == 0; });
   }
 
   // Waits for the first frame.
@@ -49,7 +54,7 @@ class StreamSource final : public FrameSource {
       tell(lock);
       if (!s.queue.empty()) break;
       if (s.session->ended) {
-        if (s.session->error) std::rethrow_exception(s.session->error);
+        rethrow_error_of(*s.session);
         throw FileError(plan_.name + (plan_.kind == StreamKind::stills ? ": none of its images can be read"
                                                                        : ": not one frame can be read"));
       }
@@ -124,8 +129,9 @@ class StreamSource final : public FrameSource {
   // A file is given more time: a disk that has to wake up is no camera that was pulled out.
   StreamPlan::Seconds patience(const Session& session) const {
     constexpr StreamPlan::Seconds kForFiles{60};
-    if (!session.opened) return plan_.opening;
-    return endless() ? plan_.reading : std::max(plan_.reading, kForFiles);
+    const StreamPlan::Seconds asked = session.frames == 0 ? plan_.opening : plan_.reading;
+    const bool file = plan_.kind == StreamKind::stills || plan_.kind == StreamKind::recording;
+    return file ? std::max(asked, kForFiles) : asked;
   }
   // When waiting ends, if ever.
   std::optional<StreamClock::time_point> deadline() const {
@@ -143,7 +149,7 @@ class StreamSource final : public FrameSource {
   std::string reason(const Session& session) const {
     if (session.error) return message_of(session.error);
     if (session.ended) return "it gives no more frames";
-    return (session.opened ? "no frame for " : "it does not open within ") + seconds_text(patience(session));
+    return (session.frames == 0 ? "no frame within " : "no frame for ") + seconds_text(patience(session));
   }
 
   void wait(std::unique_lock<std::mutex>& lock) {
@@ -169,7 +175,7 @@ class StreamSource final : public FrameSource {
   void give_up() {
     const std::shared_ptr<Session> session = std::exchange(stream_->session, nullptr);
     if (!endless()) {
-      if (session->error) std::rethrow_exception(session->error);
+      rethrow_error_of(*session);
       if (!session->ended) throw FileError(plan_.name + ": " + reason(*session));
       return;
     }

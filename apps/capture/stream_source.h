@@ -27,7 +27,7 @@ struct StreamPlan {
   bool pace = false;
   int loop = 1;
   using Seconds = std::chrono::duration<double>;
-  Seconds opening{10}, reading{5};              // at most, before it is given up
+  Seconds opening{10}, reading{5};              // at most: until the first frame, and for each other
   Seconds first_pause{0.5}, longest_pause{10};  // between two attempts to open it anew; it doubles
 };
 
