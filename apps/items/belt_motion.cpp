@@ -6,11 +6,12 @@
 namespace pila {
 namespace {
 
-constexpr double kMismatch = 0.5;  // weight of what does not fit
-constexpr double kFits = 0.3;      // least score that tells something
-constexpr double kTrust = 1.2;     // in the speed so far, against a score of 1
-constexpr double kSure = 0.3;      // sureness of a speed that may be used
-constexpr double kKeyTravel = 6;   // cells
+constexpr double kMismatch = 0.5;                     // weight of what does not fit
+constexpr double kFits = 0.3;                         // least score that tells something
+constexpr double kTrust = 1.2;                        // in the speed so far, against a score of 1
+constexpr double kSure = 0.3;                         // sureness of a speed that may be used
+constexpr double kLeastStudied = 4, kLeastFit = 0.2;  // pairs, and their mean score
+constexpr double kKeyTravel = 6;                      // cells
 constexpr double kKeyIntervals = 30;
 constexpr double kMemory = 0.97;
 
@@ -91,6 +92,17 @@ void BeltMotion::study(const BeltProfile& before, const BeltProfile& now, double
   match(before, now);
   collect(seconds);
   explained_ += *std::max_element(scores_.begin(), scores_.end());
+}
+
+bool BeltMotion::settle() {
+  if (evidence_weight_ < kLeastStudied) return false;
+  const auto best = std::max_element(evidence_.begin(), evidence_.end());
+  const int bin = static_cast<int>(best - evidence_.begin()) - reach_;
+  // Slow belts show better from a distance of several frames, see step().
+  if (*best < kLeastFit * evidence_weight_ || std::abs(bin) < 3) return true;
+  speed_ = bin / interval_;
+  sureness_ = 0.5;
+  return true;
 }
 
 double BeltMotion::choose(double expected, double seconds) const {

@@ -18,6 +18,8 @@ class BeltMotion {
   // What two frames say, without taking a step: what many pairs say together tells how fast the belt is even
   // where things look alike.
   void study(const BeltProfile& before, const BeltProfile& now, double seconds);
+  // Takes the speed that what was studied says, if it says one. False when there was too little.
+  bool settle();
 
   // By how far the belt has moved since the last step. Where all that is in view is new, it is more than the
   // picture.

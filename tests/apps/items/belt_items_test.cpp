@@ -28,10 +28,10 @@ std::vector<Item> decide(BeltFilm& film, const DecisionOptions& options = {}) {
 
 TEST(Scratch, Sweep) {
   int bad = 0, total = 0;
-  for (double in_view : {2.0, 2.5, 3.0, 5.0, 8.0, 15.0, 25.0}) {
+  for (double in_view : getenv("IV") ? std::vector<double>{atof(getenv("IV"))} : std::vector<double>{2.0, 2.5, 3.0, 5.0, 8.0, 15.0, 25.0}) {
     for (int way = 0; way < 4; ++way) {
       int wrong = 0, late = 0, n = 0; double worst = 0, sum = 0; int labels = 0;
-      for (std::uint64_t seed = 0; seed < 4; ++seed) {
+      for (std::uint64_t seed = 0; seed < (getenv("SEEDS") ? atoi(getenv("SEEDS")) : 2); ++seed) {
         FilmOptions o;
         o.seed = seed * 100 + way;
         o.frames_in_view = in_view;
@@ -64,7 +64,7 @@ TEST(Scratch, Sweep) {
       (void)late;
     }
   }
-  printf("bad %d of %d\n", bad, total);
+  fflush(stdout); printf("bad %d of %d\n", bad, total);
 }
 
 }  // namespace
