@@ -51,7 +51,7 @@ std::vector<Item> BeltDecider::take(const Frame& frame, const Sighting& sighting
     return items;
   }
   if (columns > 0 && (columns != grid_.columns || rows != grid_.rows)) end(items);
-  if (background_.learned()) {
+  if (!to_be_kept()) {
     follow(frame, sighting, grid_, items);
     return items;
   }
@@ -61,9 +61,14 @@ std::vector<Item> BeltDecider::take(const Frame& frame, const Sighting& sighting
   return items;
 }
 
-void BeltDecider::learn(std::vector<Item>& items) {
-  if (grids_.empty()) return;
-  background_.learn(grids_);
+bool BeltDecider::to_be_kept() {
+  if (!background_.learned() || !kept_.empty()) return true;
+  if (studied_) return false;
+  background_.compare(grid_, mask_);
+  return std::find(mask_.begin(), mask_.end(), 1) != mask_.end();
+}
+
+void BeltDecider::lay_tracks() {
   std::vector<double> intervals;
   for (std::size_t i = 1; i < kept_.size(); ++i) {
     const double interval = kept_[i].frame.seconds - kept_[i - 1].frame.seconds;
@@ -74,16 +79,22 @@ void BeltDecider::learn(std::vector<Item>& items) {
     std::nth_element(intervals.begin(), middle, intervals.end());
     interval_ = *middle;
   }
-  const int sign = sign_of(options_.direction);
   const auto add_track = [&](BeltAxis axis, int length, BeltDirection one, BeltDirection other) {
     const BeltDirection given = options_.direction;
     if (length < kLeastCells || (given != BeltDirection::automatic && given != one && given != other)) return;
-    tracks_.push_back(std::make_unique<Track>(axis, length, sign, interval_));
+    tracks_.push_back(std::make_unique<Track>(axis, length, sign_of(given), interval_));
   };
   const PictureGrid& size = grids_.front();
   add_track(BeltAxis::horizontal, size.columns, BeltDirection::left, BeltDirection::right);
   add_track(BeltAxis::vertical, size.rows, BeltDirection::up, BeltDirection::down);
+}
 
+void BeltDecider::learn(std::vector<Item>& items) {
+  if (grids_.empty()) return;
+  if (!background_.learned()) {
+    background_.learn(grids_);
+    lay_tracks();
+  }
   BeltProfile before, now;
   for (const auto& track : tracks_) {
     for (std::size_t i = 0; i < grids_.size(); ++i) {
@@ -94,6 +105,7 @@ void BeltDecider::learn(std::vector<Item>& items) {
       const double since = kept_[i].frame.seconds - kept_[i - 1].frame.seconds;
       track->motion.study(before, now, std::isfinite(since) && since > 1e-6 ? since : interval_);
     }
+    if (track->motion.settle()) studied_ = true;
   }
   choose_axis(false);
   const std::vector<Kept> kept = std::exchange(kept_, {});
@@ -126,6 +138,7 @@ void BeltDecider::follow(const Frame& frame, const Sighting& sighting, const Pic
     tracks_.clear();
     background_ = {};
     covered_all_over_ = 0;
+    studied_ = false;
     presence_ = {};
   }
 }
@@ -233,12 +246,12 @@ void BeltDecider::show(const PictureGrid& grid) {
 }
 
 void BeltDecider::end(std::vector<Item>& items) {
-  if (!background_.learned()) learn(items);
+  learn(items);
   tell(true, items);
   tracks_.clear();
   background_ = {};
   covered_all_over_ = 0;
-  started_ = false;
+  started_ = studied_ = false;
   presence_ = {};
 }
 

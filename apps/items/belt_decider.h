@@ -1,7 +1,6 @@
 // Items on a belt whose empty look is learned.
 #pragma once
 
-#include <deque>
 #include <memory>
 
 #include "apps/items/background.h"
@@ -11,8 +10,9 @@
 
 namespace pila {
 
-// Learns the belt from the first frames, which it keeps and looks at again, then follows what moves along it.
-// A picture of another size, or one that has changed all over, begins anew.
+// Learns the belt from the first frames, and how fast it is from the first that show something. It keeps
+// those and looks at them again, then follows what moves along. A picture of another size, or one that has
+// changed all over, begins anew.
 class BeltDecider : public Decider {
  public:
   BeltDecider(const DecisionOptions& options, Recognise recognise);
@@ -36,7 +36,9 @@ class BeltDecider : public Decider {
   };
 
   double interval_since_last(double seconds);
+  bool to_be_kept();
   void learn(std::vector<Item>& items);
+  void lay_tracks();
   void follow(const Frame& frame, const Sighting& sighting, const PictureGrid& grid,
               std::vector<Item>& items);
   void weigh(Track& track, const Frame& frame, const Sighting& sighting, const PictureGrid& grid);
@@ -51,11 +53,11 @@ class BeltDecider : public Decider {
   PictureGrid grid_;
   std::vector<std::uint8_t> mask_;
   Background background_;
-  std::vector<Kept> kept_;  // while the belt is being learned
+  std::vector<Kept> kept_;  // while belt or speed are being learned
   std::vector<PictureGrid> grids_;
   std::vector<std::unique_ptr<Track>> tracks_;
   double interval_ = 1.0 / 30, last_seconds_ = 0;
-  bool started_ = false;
+  bool started_ = false, studied_ = false;
   int covered_all_over_ = 0;  // frames on end
   std::int64_t number_;       // of the latest item
   Presence presence_;

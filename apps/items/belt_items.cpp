@@ -75,7 +75,8 @@ void BeltItems::find_runs() {
 void BeltItems::assign_runs(std::int64_t frame, double seconds) {
   for (BeltItem& item : items_) {
     // The votes for what has all but left are gone with it.
-    const double inside = std::min<double>(item.end + position_, length_) - std::max(0.0, item.begin + position_);
+    const double inside =
+        std::min<double>(item.end + position_, length_) - std::max(0.0, item.begin + position_);
     if (!item.gone && inside > kLeastToJudge) item.covered = false;
   }
   std::vector<bool> taken(items_.size());

@@ -6,11 +6,13 @@
 namespace pila {
 namespace {
 
-constexpr double kMismatch = 0.5;  // weight of what does not fit
-constexpr double kFits = 0.3;      // least score that tells something
-constexpr double kTrust = 1.2;     // in the speed so far, against a score of 1
-constexpr double kSure = 0.3;      // sureness of a speed that may be used
-constexpr double kKeyTravel = 6;   // cells
+constexpr double kMismatch = 0.5;   // weight of what does not fit
+constexpr double kFits = 0.3;       // least score that tells something
+constexpr double kTrust = 1.2;      // in the speed so far, against a score of 1, where nothing can tell
+constexpr double kTrustTold = 0.7;  // less where all can
+constexpr double kSure = 0.3;       // sureness of a speed that may be used
+constexpr double kLeastStudied = 4, kLeastFit = 0.2;  // pairs, and their mean score
+constexpr double kKeyTravel = 6;                      // cells
 constexpr double kKeyIntervals = 30;
 constexpr double kMemory = 0.97;
 
@@ -38,6 +40,7 @@ BeltMotion::BeltMotion(int length, int sign, double interval)
       reach_(std::max(0, length - 3)),
       interval_(interval),
       scores_(static_cast<std::size_t>(2 * reach_ + 1)),
+      told_(scores_.size()),
       evidence_(scores_.size()) {}
 
 std::optional<double> BeltMotion::speed() const {
@@ -49,7 +52,8 @@ void BeltMotion::match(const BeltProfile& before, const BeltProfile& now) {
   const double least = static_cast<double>(std::min(before.total_energy(), now.total_energy()));
   for (int shift = -reach_; shift <= reach_; ++shift) {
     double& score = scores_[static_cast<std::size_t>(shift + reach_)];
-    score = 0;
+    double& told = told_[static_cast<std::size_t>(shift + reach_)];
+    score = told = 0;
     if (shift * sign_ < -1) {
       score = -1;
       continue;
@@ -60,6 +64,7 @@ void BeltMotion::match(const BeltProfile& before, const BeltProfile& now) {
     };
     const std::int64_t both = energy(before, from, to) + energy(now, from + shift, to + shift);
     if (both == 0) continue;
+    told = std::min(1.0, static_cast<double>(both) / (2 * least));
     const std::int64_t fits = 2 * product(before, now, from, to, shift);
     score = (static_cast<double>(fits) - kMismatch * static_cast<double>(both - fits)) / (2 * least);
     score = std::max(-1.0, score);
@@ -93,14 +98,26 @@ void BeltMotion::study(const BeltProfile& before, const BeltProfile& now, double
   explained_ += *std::max_element(scores_.begin(), scores_.end());
 }
 
+bool BeltMotion::settle() {
+  if (evidence_weight_ < kLeastStudied) return false;
+  const auto best = std::max_element(evidence_.begin(), evidence_.end());
+  const int bin = static_cast<int>(best - evidence_.begin()) - reach_;
+  // Slow belts show better from a distance of several frames, see step().
+  if (*best < kLeastFit * evidence_weight_ || std::abs(bin) < 3) return true;
+  speed_ = bin / interval_;
+  sureness_ = 0.5;
+  return true;
+}
+
 double BeltMotion::choose(double expected, double seconds) const {
   const double width = std::max(1.5, 0.15 * std::abs(expected));
   double best = -10;
   int chosen = 0;
   for (int shift = -reach_; shift <= reach_; ++shift) {
     const double off = (shift - expected) / width;
+    const double trust = kTrust - kTrustTold * told_[static_cast<std::size_t>(shift + reach_)];
     const double total = score_at(shift) + (1 - sureness_) * evidence_at(shift / seconds) +
-                         kTrust * sureness_ * std::exp(-0.5 * off * off);
+                         trust * sureness_ * std::exp(-0.5 * off * off);
     // Of equals the shortest.
     if (total > best + 1e-9 || (total > best - 1e-9 && std::abs(shift) < std::abs(chosen))) {
       best = total;

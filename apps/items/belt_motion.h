@@ -18,6 +18,8 @@ class BeltMotion {
   // What two frames say, without taking a step: what many pairs say together tells how fast the belt is even
   // where things look alike.
   void study(const BeltProfile& before, const BeltProfile& now, double seconds);
+  // Takes the speed that what was studied says, if it says one. False when there was too little.
+  bool settle();
 
   // By how far the belt has moved since the last step. Where all that is in view is new, it is more than the
   // picture.
@@ -38,6 +40,7 @@ class BeltMotion {
   int length_, sign_, reach_;
   double interval_;
   std::vector<double> scores_;  // by shift from -reach on: 1 all fits, 0 nothing to be said, -1 nothing fits
+  std::vector<double> told_;    // by shift: 0 where things would all be out of view, so that nothing can tell
   std::vector<double> evidence_;  // the same by cells an interval, summed up
   double evidence_weight_ = 0;
   double speed_ = 0, sureness_ = 0, explained_ = 0;

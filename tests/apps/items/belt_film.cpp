@@ -73,18 +73,21 @@ void BeltFilm::draw(double seconds, double light, media::Image& image) {
   };
   std::vector<Place> places(static_cast<std::size_t>(length()));
   for (std::size_t i = 0; i < places.size(); ++i) {
-    const double from_entry = options_.backwards ? length() - 1 - static_cast<double>(i) : static_cast<double>(i);
+    const double from_entry =
+        options_.backwards ? length() - 1 - static_cast<double>(i) : static_cast<double>(i);
     const double belt = entry - from_entry - 0.5;
     const auto holds = [&](const Thing& thing) { return belt >= thing.begin && belt < thing.end; };
     const auto thing = std::find_if(things_.begin(), things_.end(), holds);
-    places[i] = {thing == things_.end() ? nullptr : &*thing, belt,
-                 static_cast<std::size_t>(static_cast<std::int64_t>(std::floor(belt / 2)) & (kTextureSide - 1))};
+    places[i] = {
+        thing == things_.end() ? nullptr : &*thing, belt,
+        static_cast<std::size_t>(static_cast<std::int64_t>(std::floor(belt / 2)) & (kTextureSide - 1))};
   }
   for (int y = 0; y < options_.height; ++y) {
     for (int x = 0; x < options_.width; ++x, pixel += 3) {
       const int across = options_.vertical ? x : y;
       const auto& [thing, belt, along] = places[static_cast<std::size_t>(options_.vertical ? y : x)];
-      const double texture = texture_[static_cast<std::size_t>(across / 2 % kTextureSide * kTextureSide) + along];
+      const double texture =
+          texture_[static_cast<std::size_t>(across / 2 % kTextureSide * kTextureSide) + along];
       const bool covered = thing != nullptr && across >= thing->low && across < thing->high;
       const bool other =
           covered && std::fmod(belt - thing->begin + 0.6 * across, 2 * thing->stripe) < thing->stripe;
@@ -103,7 +106,8 @@ bool BeltFilm::next(Frame& frame, Sighting& sighting) {
   const double seconds = times_[at_];
   frame.seconds = seconds;
   frame.index = indices_[at_];
-  const double share = static_cast<double>(at_) / static_cast<double>(std::max<std::size_t>(1, times_.size() - 1));
+  const double share =
+      static_cast<double>(at_) / static_cast<double>(std::max<std::size_t>(1, times_.size() - 1));
   draw(seconds, 1 + options_.light_drift * share, frame.image);
   // The network says what covers most of the picture, the surer the more.
   std::vector<double> logits(kClasses);

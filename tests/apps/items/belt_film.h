@@ -16,14 +16,14 @@ struct FilmOptions {
   int frames = 120;
   double frames_in_view = 8;  // of an item as long as the mean, from rim to rim
   bool vertical = false, backwards = false;
-  double shortest = 0.15, longest = 0.3;     // items, in pictures along the belt
-  double least_gap = 0.06, most_gap = 0.6;   // between them
-  double empty_start = 0;                    // pictures of empty belt ahead of the first item
-  double belt_texture = 12, noise = 8;       // levels
-  double light_drift = 0;                    // share that the light gains until the end
-  double dropped = 0;                        // share of frames that are missing
-  double jitter = 0;                         // of the times, in frame intervals
-  bool grey = false;                         // items all alike, without colour
+  double shortest = 0.15, longest = 0.3;    // items, in pictures along the belt
+  double least_gap = 0.06, most_gap = 0.6;  // between them
+  double empty_start = 0;                   // pictures of empty belt ahead of the first item
+  double belt_texture = 12, noise = 8;      // levels
+  double light_drift = 0;                   // share that the light gains until the end
+  double dropped = 0;                       // share of frames that are missing
+  double jitter = 0;                        // of the times, in frame intervals
+  bool grey = false;                        // items all alike, without colour
   double fps = 30;
 };
 
