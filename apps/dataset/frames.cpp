@@ -67,7 +67,7 @@ int extract_frames(const FramesOptions& options) {
   for (media::Image frame;; ++seen) {
     if (interrupted()) throw Error("interrupted: " + counts());
     const bool wanted = seen % options.every == 0;
-    if (!(wanted ? video.next(frame) : video.skip())) break;
+    if (!(wanted ? video.next(frame) : video.grab())) break;
     if (wanted) take(frame);
     if (total > 0) progress.advance();
   }
