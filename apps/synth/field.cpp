@@ -80,4 +80,14 @@ void Field::blur(double deviation_x, double deviation_y) {
   }
 }
 
+void Field::smear(double length) {
+  if (length <= 1) return;
+  // Whole steps with a part of one at either end.
+  const int radius = static_cast<int>(std::ceil((length - 1) / 2));
+  std::vector<float> weights(static_cast<std::size_t>(2 * radius + 1), static_cast<float>(1 / length));
+  weights.front() = weights.back() = static_cast<float>((length - (2 * radius - 1)) / 2 / length);
+  std::vector<float> line;
+  for (int y = 0; y < height_; ++y) blur_line(&at(0, y), width_, 1, weights, line);
+}
+
 }  // namespace pila::synth

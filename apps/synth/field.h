@@ -26,6 +26,8 @@ class Field {
 
   // About a Gaussian of this deviation along x and y; edges are repeated.
   void blur(double deviation_x, double deviation_y);
+  // The mean over `length` along x; edges are repeated.
+  void smear(double length);
 
  private:
   int width_, height_;

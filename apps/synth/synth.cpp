@@ -1,12 +1,11 @@
 #include "apps/synth/synth.h"
 
-#include <cstdio>
 #include <mutex>
-#include <string>
 
 #include "apps/core/for_each_index.h"
 #include "apps/media/image_writer.h"
 #include "apps/synth/draw.h"
+#include "apps/synth/folder.h"
 #include "apps/synth/photograph.h"
 #include "apps/synth/thing.h"
 #include "engine/core/error.h"
@@ -17,24 +16,6 @@ namespace pila::synth {
 namespace {
 
 enum Place : std::uint32_t { kSpecimen = 1, kPosition, kPhotograph, kCompression };
-
-void expect_range(const char* what, int value, int low, int high) {
-  if (value >= low && value <= high) return;
-  throw UsageError("[synth] expected " + std::to_string(low) + " to " + std::to_string(high) + " " + what +
-                   ", got " + std::to_string(value));
-}
-
-void make_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) throw FileError(folder.string() + ": cannot be made: " + error.message());
-}
-
-std::string numbered(const char* format, int number) {
-  char text[32];
-  std::snprintf(text, sizeof text, format, number);
-  return text;
-}
 
 void write_picture(const fs::path& folder, const DataSetOptions& options, int k, int i) {
   const Kind& kind = kinds()[static_cast<std::size_t>(k)];
@@ -60,9 +41,7 @@ void write_data_set(const fs::path& folder, const DataSetOptions& options,
   expect_range("images of a class", options.images, 1, 100'000);
   expect_range("pixels for the side", options.size, 32, 1024);
   expect_range("images of a specimen", options.images_per_specimen, 1, 100'000);
-  make_folder(folder);
-  std::error_code error;
-  if (!fs::is_empty(folder, error)) throw FileError(folder.string() + ": an empty or new folder is expected");
+  make_empty_folder(folder);
 
   std::mutex mutex;
   const int count = options.classes * options.images;

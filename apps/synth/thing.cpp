@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apps/synth/cylinder.h"
 #include "apps/synth/draw.h"
 #include "apps/synth/field.h"
 #include "apps/synth/label.h"
@@ -10,81 +11,12 @@
 namespace pila::synth {
 namespace {
 
-constexpr double kPi = 3.14159265358979323846;
 constexpr double kPixelsPerMillimetre = 5;
 
 int pixels(double millimetres) { return static_cast<int>(millimetres * kPixelsPerMillimetre); }
 
-// u and v in 0..1; v begins again at 1. Colours are squared: sums of light are wanted, not of pixel values.
-Vector colour_at(const media::Image& image, double u, double v) {
-  const double x = std::clamp(u, 0.0, 1.0) * static_cast<double>(image.width - 1);
-  const double y = (v - std::floor(v)) * static_cast<double>(image.height);
-  const auto left = static_cast<std::int64_t>(x), top = static_cast<std::int64_t>(y) % image.height;
-  const auto right = std::min(left + 1, image.width - 1), bottom = (top + 1) % image.height;
-  const double a = x - std::floor(x), b = y - std::floor(y);
-  const auto channel = [&](int c) {
-    const auto value = [&](std::int64_t column, std::int64_t row) {
-      return static_cast<double>(
-          image.pixels[static_cast<std::size_t>(3 * (row * image.width + column) + c)]);
-    };
-    const double mixed = (1 - b) * ((1 - a) * value(left, top) + a * value(right, top)) +
-                         b * ((1 - a) * value(left, bottom) + a * value(right, bottom));
-    return mixed * mixed / (255 * 255);
-  };
-  return {channel(0), channel(1), channel(2)};
-}
-
-constexpr Vector kSteel = {0.42, 0.42, 0.41};
-
-Vector round_normal(double across) { return {0, across, std::sqrt(std::max(0.0, 1 - across * across))}; }
-
 // How worn a specimen is; most are a little.
 double draw_wear(Random& random) { return 0.15 + 0.75 * between(random, 0, 1) * between(random, 0, 1); }
-
-class Cylinder : public Thing {
- public:
-  Cylinder(Random specimen, Random position, Layout layout, double length, double diameter)
-      : length_(length), radius_(diameter / 2), roll_(between(position, 0, 1)) {
-    const Colours colours = draw_colours(specimen);
-    const double wear = draw_wear(specimen);
-    label_ = battery_label(specimen, layout, colours, pixels(length), pixels(kPi * diameter));
-    wear_out(label_, specimen, wear, true);
-  }
-  double length() const override { return length_ + 2 * kPole; }
-  double width() const override { return 2 * radius_; }
-  double height() const override { return 2 * radius_; }
-
-  bool surface(double x, double y, Surface& found) const override {
-    const double end = length_ / 2, inside = end - std::abs(x);
-    if (inside < 0) return pole(x - end, y, found);
-    const double rounding = std::max(0.0, 1 - inside / kRounding);
-    const double radius = radius_ - 0.5 * kRounding * rounding * rounding;
-    if (std::abs(y) > radius) return false;
-    found.normal = round_normal(y / radius);
-    found.normal.x = 0.8 * rounding * (x > 0 ? 1 : -1);
-    if (inside < kRim) {
-      found.colour = kSteel;
-      found.metal = 1;
-    } else {
-      found.colour = colour_at(label_, x / length_ + 0.5, std::asin(y / radius) / (2 * kPi) + roll_);
-      found.metal = 0.25;
-    }
-    return true;
-  }
-
- private:
-  static constexpr double kPole = 1.6, kRim = 0.7, kRounding = 0.8;
-
-  bool pole(double beyond, double y, Surface& found) const {
-    const double radius = 0.36 * radius_;
-    if (beyond < 0 || beyond > kPole || std::abs(y) > radius) return false;
-    found = {kSteel, round_normal(y / radius), 1};
-    return true;
-  }
-
-  double length_, radius_, roll_;
-  media::Image label_;
-};
 
 // Lies on its broad side.
 class Block : public Thing {
@@ -263,7 +195,13 @@ class Board : public Thing {
 
 template <Layout layout, int length_tenths, int diameter_tenths>
 std::unique_ptr<Thing> cylinder(Random specimen, Random position) {
-  return std::make_unique<Cylinder>(specimen, position, layout, length_tenths / 10.0, diameter_tenths / 10.0);
+  constexpr double kLength = length_tenths / 10.0, kDiameter = diameter_tenths / 10.0;
+  const Colours colours = draw_colours(specimen);
+  const double wear = draw_wear(specimen);
+  media::Image label =
+      battery_label(specimen, layout, colours, pixels(kLength), pixels(Cylinder::kPi * kDiameter));
+  wear_out(label, specimen, wear, true);
+  return std::make_unique<Cylinder>(std::move(label), kLength, kDiameter, between(position, 0, 1));
 }
 
 template <class T>
