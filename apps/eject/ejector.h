@@ -30,15 +30,17 @@ class Ejector {
   virtual std::string describe() const = 0;  // for people, in one line, without a password
 };
 
-// mqtt://[user:password@]host[:port]/topic      JSON to TOPIC/BIN, QoS 1
-// mqtts://...[?cafile=FILE]                     the same by TLS; without a file, the system's certificates
-// count modbus://host[:port]/unit/bin=coil,...[?pulse_ms=N]   writes a coil, off again after N (50)
-// milliseconds gpio://chip/bin=line,...[?pulse_ms=N]         the same with a line of a gpiochip (its name,
-// number or label) exec:PROGRAM                                  a program's path; it is given bin, item,
-// label and probability file:PATH                                     appends a line of JSON, for trials
-// Names may be percent-encoded. All coils and lines named are switched off at first, and whenever a
-// connection is made. Throws UsageError for another URI, and for a kind that this build lacks; a device that
-// cannot be reached yet is no error here.
+// - mqtt://[user:password@]host[:port]/topic: JSON to TOPIC/BIN, QoS 1
+// - mqtts://...[?cafile=FILE]: by TLS; without a file, the system's certificates count
+// - modbus://host[:port]/unit/bin=coil,...[?pulse_ms=N]: sets a coil, and clears it N (50) milliseconds later
+// - gpio://chip/bin=line,...[?pulse_ms=N]: a line of a gpiochip (its name, number or label), in the same way
+// - exec:PROGRAM: the path of a program; it is given bin, item, label and probability, and one second
+// - file:PATH: a line of JSON is appended, for trials
+//
+// Names may be percent-encoded. All coils and lines named are off at first, and whenever a connection is
+// made. Throws UsageError for another URI, for a kind that this build lacks, and where there is no such
+// program or cafile; FileError for a file that cannot be written. A device that cannot be reached yet is no
+// error here.
 std::unique_ptr<Ejector> open_ejector(const std::string& uri);
 
 }  // namespace pila

@@ -58,7 +58,9 @@ class ModbusCoils : public OutputDevice {
 
  private:
   [[noreturn]] static void fail(const std::string& what) {
-    throw Error(fmt::format("{}: {}", what, modbus_strerror(errno)));
+    // What the library leaves when connecting takes too long.
+    const int error = errno == EINPROGRESS ? ETIMEDOUT : errno;
+    throw Error(fmt::format("{}: {}", what, modbus_strerror(error)));
   }
 
   const std::string host_;
