@@ -239,9 +239,8 @@ TEST_F(StoreTest, ManyThreads) {
     }
     done = true;
   });
-  // Another connection, as another program has one.
   while (!done) {
-    const auto items = open()->list(1000, false, {});
+    const auto items = store->list(1000, false, {});
     EXPECT_TRUE(std::ranges::is_sorted(items, std::greater(), &StoredItem::id));
     store->labels();
   }
