@@ -31,7 +31,9 @@ class Http : public testing::Test {
 
   HttpReply answer(const HttpRequest& request) {
     if (request.path == "/fault") throw Error("a fault");
-    HttpReply reply{.type = "text/plain", .body = request.body.empty() ? request.path : request.body};
+    HttpReply reply;
+    reply.type = "text/plain";
+    reply.body = request.body.empty() ? request.path : request.body;
     if (request.path == "/endless") {
       reply.stream = [this](const HttpReply::Write& write) {
         while (write(std::string(1 << 20, 'x'))) {

@@ -50,7 +50,7 @@ class Page : public testing::Test {
   }
 
   test::FakeStore store_;
-  WebServer server_{{.port = 0}, {"alkaline", "lithium"}, services(&store_)};
+  WebServer server_{test::at_any_port(), {"alkaline", "lithium"}, services(&store_)};
 };
 
 TEST_F(Page, ShowsVerdictCountsAndAlarms) {
@@ -77,6 +77,7 @@ TEST_F(Page, ShowsWhatIsMissedAndUnknownAsSuch) {
   auto missed = test::item_report(1, "alkaline", 0.99);
   missed.missed = true;
   server_.item(missed);
+  const test::Frames frames(server_);
   EXPECT_THAT(shown("/?picture=still"), HasSubstr("too late to eject"));
   server_.item(test::item_report(2, "others", 0.4));
   const std::string page = shown("/?picture=still");
@@ -86,8 +87,7 @@ TEST_F(Page, ShowsWhatIsMissedAndUnknownAsSuch) {
 
 TEST_F(Page, OffersDoubtfulItemsToRelabel) {
   for (int i = 1; i <= 2; ++i) {
-    store_.add({.label = "others", .probability = 0.5, .probabilities = {0.3f, 0.7f}, .doubtful = i == 1},
-               test::grey_picture(64, 48));
+    store_.add(test::stored_item("others", i == 1), test::grey_picture(64, 48));
   }
   const std::string page = shown("/?picture=still#relabel");
   EXPECT_THAT(page, HasSubstr("data-id=\"1\""));

@@ -58,6 +58,17 @@ void FakeStore::correct(std::int64_t id, const std::string& label) {
   items_[static_cast<std::size_t>(id - 1)].corrected = label;
 }
 
+WebOptions at_any_port(const std::string& host, const std::string& token) { return {host, 0, token}; }
+
+StoredItem stored_item(const std::string& label, bool doubtful) {
+  StoredItem item;
+  item.label = label;
+  item.probability = 0.5;
+  item.probabilities = {0.3f, 0.7f};
+  item.doubtful = doubtful;
+  return item;
+}
+
 media::Image grey_picture(std::int64_t width, std::int64_t height, std::uint8_t grey) {
   return {.width = width,
           .height = height,

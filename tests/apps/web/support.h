@@ -33,6 +33,8 @@ class FakeStore : public Store {
   std::vector<std::vector<std::uint8_t>> pictures_;
 };
 
+WebOptions at_any_port(const std::string& host = "127.0.0.1", const std::string& token = "");
+StoredItem stored_item(const std::string& label, bool doubtful);  // one class with 0.3, another with 0.7
 media::Image grey_picture(std::int64_t width, std::int64_t height, std::uint8_t grey = 128);
 ItemReport item_report(std::int64_t number, const std::string& label, double probability,
                        const std::string& bin = "");

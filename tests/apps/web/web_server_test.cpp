@@ -34,7 +34,7 @@ media::Image decoded(const std::string& jpeg) {
 
 class Web : public testing::Test {
  protected:
-  Web() { start({.port = 0}); }
+  Web() { start(test::at_any_port()); }
 
   void start(const WebOptions& options) {
     server_.reset();
@@ -180,7 +180,7 @@ TEST_F(Web, ShowsStreamsToFourAtATime) {
 }
 
 TEST_F(Web, StopsWhileOthersWatchWaitAndSendNothing) {
-  const auto frames = std::make_unique<test::Frames>(*server_);
+  auto frames = std::make_unique<test::Frames>(*server_);
   Client watcher(port_), silent(port_), halfway(port_), sender(port_);
   watcher.send("GET /stream.mjpg HTTP/1.1\r\nHost: localhost\r\n\r\n");
   watcher.read_until("image/jpeg");
@@ -188,9 +188,7 @@ TEST_F(Web, StopsWhileOthersWatchWaitAndSendNothing) {
   sender.send(
       "POST /api/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: "
       "9\r\n\r\n1");
-  server_->alarm("x");
-  // Frames end first: they are shown to the server.
-  const_cast<std::unique_ptr<test::Frames>&>(frames).reset();
+  frames.reset();
   server_.reset();
   watcher.read_all();
   EXPECT_THROW(Client{port_}, std::runtime_error);
@@ -198,9 +196,7 @@ TEST_F(Web, StopsWhileOthersWatchWaitAndSendNothing) {
 
 TEST_F(Web, TakesLabelsForDoubtfulItems) {
   for (int i = 1; i <= 3; ++i) {
-    const StoredItem item{
-        .label = "alkaline", .probability = 0.5, .probabilities = {0.5f, 0.5f}, .doubtful = i != 2};
-    store_.add(item, i == 1 ? test::grey_picture(64, 48) : media::Image{});
+    store_.add(test::stored_item("alkaline", i != 2), i == 1 ? test::grey_picture(64, 48) : media::Image{});
   }
   json items = get_json("/api/items?doubtful=1");
   EXPECT_EQ(items["labels"], json({"alkaline", "lithium"}));
@@ -218,7 +214,7 @@ TEST_F(Web, TakesLabelsForDoubtfulItems) {
 }
 
 TEST_F(Web, RefusesLabelsThatAreNone) {
-  store_.add({.doubtful = true}, {});
+  store_.add(test::stored_item("alkaline", true), {});
   for (const std::string body :
        {"", "{", "[]", "{}", R"({"label": 1})", R"({"label": ""})", "\xff", "null"}) {
     const auto answer = post(port_, "/api/items/1/label", body, kJson);
@@ -259,7 +255,7 @@ TEST_F(Web, RefusesWhatIsNoPicture) {
 }
 
 TEST_F(Web, OffersWhatTheProgramHas) {
-  const WebServer bare({.port = 0}, {}, {});
+  const WebServer bare(test::at_any_port(), {}, {});
   const json state = json::parse(fetch(bare.port(), "/api/state").body);
   EXPECT_FALSE(state["stores"]);
   EXPECT_FALSE(state["classifies"]);
@@ -277,7 +273,7 @@ TEST_F(Web, SpeaksToItsOwnPageAlone) {
     EXPECT_EQ(fetch(port_, "/api/state", {{"Host", host}}).status, 200) << host;
   }
 
-  store_.add({.doubtful = true}, {});
+  store_.add(test::stored_item("alkaline", true), {});
   const auto label = [&](test::Headers headers) {
     headers.emplace_back("Host", "localhost:8080");
     return post(port_, "/api/items/1/label", R"({"label": "a"})", headers).status;
@@ -293,7 +289,7 @@ TEST_F(Web, SpeaksToItsOwnPageAlone) {
 }
 
 TEST_F(Web, AsksForItsToken) {
-  start({.host = "0.0.0.0", .port = 0, .token = "s3cret"});
+  start(test::at_any_port("0.0.0.0", "s3cret"));
   EXPECT_EQ(fetch(port_, "/api/state").status, 401);
   EXPECT_EQ(fetch(port_, "/").status, 401);
   EXPECT_EQ(fetch(port_, "/healthz").body, "ok\n");
@@ -320,14 +316,14 @@ TEST(WebOptions, AreAnAddressThatIsSafe) {
        {"", "8080", "host", "host:", "host:x", "host:65536", "host:-1", "::1:80", "a:80x"}) {
     EXPECT_THROW(web_options(wrong, ""), UsageError) << wrong;
   }
-  EXPECT_THROW(WebServer({.host = "0.0.0.0", .port = 0}, {}, {}), UsageError);
-  EXPECT_THROW(WebServer({.host = "0.0.0.0", .port = 0, .token = "a b"}, {}, {}), UsageError);
-  EXPECT_THROW(WebServer({.host = "no such host", .port = 0}, {}, {}), Error);
+  EXPECT_THROW(WebServer(test::at_any_port("0.0.0.0"), {}, {}), UsageError);
+  EXPECT_THROW(WebServer(test::at_any_port("0.0.0.0", "a b"), {}, {}), UsageError);
+  EXPECT_THROW(WebServer(test::at_any_port("no such host"), {}, {}), Error);
 }
 
 TEST_F(Web, SaysThatItsPortIsTaken) {
   try {
-    const WebServer second({.port = port_}, {}, {});
+    const WebServer second({"127.0.0.1", port_, ""}, {}, {});
     FAIL() << "two servers at one port";
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), HasSubstr("127.0.0.1:" + std::to_string(port_) + ": cannot listen there"));
