@@ -60,6 +60,11 @@ Dispatch dispatch_for(const StreamOptions& options, const std::vector<std::strin
 }
 
 void check(const StreamOptions& options, const FrameSource& source) {
+  const bool by_signals = options.decision.mode == DecisionMode::trigger;
+  if (by_signals && options.decision.trigger_mm == 0 && options.trigger.empty()) {
+    throw UsageError("--mode trigger: --trigger-mm or --trigger is expected");
+  }
+  if (!by_signals && !options.trigger.empty()) throw UsageError("--trigger: --mode trigger is expected");
   if (options.ejectors.empty()) return;
   if (options.bins.empty()) throw UsageError("--eject: --bin is expected, to say what goes where");
   if (options.decision.belt_mm_per_s <= 0) {

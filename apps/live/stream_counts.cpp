@@ -55,7 +55,9 @@ std::string StreamCounts::summary(const FrameSource::Counts& source) const {
     const std::lock_guard lock(mutex_);
     for (const auto& [label, count] : items_) text += fmt::format("\n{:>8} {}", count, label);
   }
-  return text + "\nmilliseconds a frame\n" + stages_.text();
+  text += "\nmilliseconds a frame\n" + stages_.text();
+  text.pop_back();  // the last line's end
+  return text;
 }
 
 std::string StreamCounts::to_json(const FrameSource::Counts& source) const {
