@@ -67,7 +67,7 @@ class BeltWriter {
   media::Image label(int series, int specimen) const {
     Random random(options_.seed, std::int64_t{series} << 32 | specimen, kSpecimen);
     // Most are worn a little.
-    const double wear = conditions_.wear * (0.15 + 0.85 * between(random, 0, 1) * between(random, 0, 1));
+    const double wear = conditions_.wear * between(random, 0.2, 1) * between(random, 0.6, 1);
     return series_label(series, random, wear);
   }
   Sprite sprite(const BeltItem& item, media::Image label) const {

@@ -25,7 +25,7 @@ Gaps gaps_of(Level level) {
     case Level::normal:
       return {1.1, 1.6};
     case Level::hard:
-      return {0.3, 1.2};
+      return {0.5, 1.25};
   }
   return {};
 }

@@ -60,7 +60,7 @@ constexpr Series kSeries[] = {
     {"tessano_basic", "TESSANO", "basic", kBlue, Pattern::lengthwise, Emblem::bars, 0.42},
     {"rubicel_power", "RUBICEL", "POWER", kRed, Pattern::chevrons, Emblem::bolt, 0.3},
     {"fennaro_daily", "FENNARO", "daily", kRed, Pattern::dots, Emblem::diamond, 0.62},
-    {"zenimo_long", "ZENIMO", "LONG LIFE", kRed, Pattern::slant_back, Emblem::disc, 0.7},
+    {"zenimo_long", "ZENIMO", "long", kRed, Pattern::slant_back, Emblem::disc, 0.7},
     {"olivolt_eco", "OLIVOLT", "eco", kGreen, Pattern::wave, Emblem::disc, 0.32},
     {"mirello_home", "MIRELLO", "HOME", kGreen, Pattern::checks, Emblem::bars, 0.62},
     {"pandiro_gold", "PANDIRO", "gold", kGreen, Pattern::triangles, Emblem::diamond, 0.34},

@@ -27,7 +27,7 @@ Sprite sized(const Thing& thing, double cosine, double sine, double scale, const
   return sprite;
 }
 
-// `blurred` works on one member of all texels.
+// Works on one member of all texels.
 template <class Work>
 void change(Sprite& sprite, float Texel::*member, const Work& work) {
   Field field(sprite.width, sprite.height);
