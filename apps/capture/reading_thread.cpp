@@ -24,19 +24,18 @@ class FileClock {
   double at(std::optional<double> position) {
     constexpr double kLongestGap = 3600;
     const bool sane = position && std::isfinite(*position) && *position >= 0;
-    if (!last_) {
+    if (!std::exchange(running_, true)) {
       first_ = sane ? *position : 0;
-      last_ = 0;
-    } else {
-      const double gap = sane ? *position - first_ - *last_ : 0;
-      last_ = *last_ + (gap > 0 && gap < kLongestGap ? gap : period_);
+      return last_;
     }
-    return *last_;
+    const double gap = sane ? *position - first_ - last_ : 0;
+    last_ += gap > 0 && gap < kLongestGap ? gap : period_;
+    return last_;
   }
 
  private:
-  double period_, first_ = 0;
-  std::optional<double> last_;
+  double period_, first_ = 0, last_ = 0;
+  bool running_ = false;
 };
 
 class Reading {
