@@ -131,7 +131,9 @@ class Reading {
   void blocks(bool now) {
     const std::lock_guard lock(stream_->mutex);
     session_->blocked_since.reset();
-    if (now) session_->blocked_since = StreamClock::now();
+    if (!now) return;
+    session_->blocked_since = StreamClock::now();
+    stream_->changed.notify_all();  // from here on there is a time to wait until
   }
 
   void note(const std::string& line) {
