@@ -8,7 +8,7 @@ namespace pila {
 struct Geometry {
   int rotate = 0;                       // degrees clockwise: 0, 90, 180 or 270
   bool flip_x = false, flip_y = false;  // left and right, top and bottom; after it is rotated
-  Region region;                        // of what comes of it
+  Region region = {};                   // of what comes of it
 };
 
 // Throws UsageError when the region reaches outside of the picture.

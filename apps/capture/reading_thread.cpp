@@ -24,20 +24,18 @@ class FileClock {
   double at(std::optional<double> position) {
     constexpr double kLongestGap = 3600;
     const bool sane = position && std::isfinite(*position) && *position >= 0;
-    if (!begun_) {
+    if (!std::exchange(running_, true)) {
       first_ = sane ? *position : 0;
-      begun_ = true;
-    } else {
-      const double gap = sane ? *position - first_ - last_ : 0;
-      last_ += gap > 0 && gap < kLongestGap ? gap : period_;
+      return last_;
     }
+    const double gap = sane ? *position - first_ - last_ : 0;
+    last_ += gap > 0 && gap < kLongestGap ? gap : period_;
     return last_;
   }
 
  private:
-  const double period_;
-  double first_ = 0, last_ = 0;
-  bool begun_ = false;
+  double period_, first_ = 0, last_ = 0;
+  bool running_ = false;
 };
 
 class Reading {
@@ -133,7 +131,9 @@ class Reading {
   void blocks(bool now) {
     const std::lock_guard lock(stream_->mutex);
     session_->blocked_since.reset();
-    if (now) session_->blocked_since = StreamClock::now();
+    if (!now) return;
+    session_->blocked_since = StreamClock::now();
+    stream_->changed.notify_all();  // from here on there is a time to wait until
   }
 
   void note(const std::string& line) {

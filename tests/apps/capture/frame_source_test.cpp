@@ -124,7 +124,7 @@ TEST_F(FrameSourceTest, VideosAreTurnedCutAndPlayedAgain) {
 
 TEST_F(FrameSourceTest, DamagedVideosGiveWhatTheyHave) {
   write_video("cut.avi", 20);
-  fs::resize_file(at("cut.avi"), fs::file_size(at("cut.avi")) / 2);
+  fs::resize_file(at("cut.avi"), fs::file_size(at("cut.avi")) * 4 / 5);  // half of it is a header
   const auto frames = all_of(*open("cut.avi"));
   EXPECT_GT(frames.size(), 2u);
   EXPECT_LT(frames.size(), 20u);
