@@ -232,6 +232,9 @@ class Stream {
 
   void tell(Item item) {
     const auto& classes = deciding_.model.classifier->classes();
+    if (item.probabilities.empty()) {  // not one frame was good enough to count
+      item.probabilities.assign(classes.size(), 1 / static_cast<float>(classes.size()));
+    }
     const double now = source_->live() ? seconds_of(Clock::now() - origin_) : latest_;
     Dispatch::Shot shot = (*deciding_.dispatch)(item, now);
     if (shot.missed) {

@@ -15,7 +15,6 @@ namespace {
 constexpr media::Color kSure = {64, 190, 96}, kUnsure = {240, 150, 40}, kNothing = {150, 156, 164};
 constexpr double kUsualRate = 30;    // where the source's is not known
 constexpr std::size_t kWaiting = 8;  // frames that wait for the encoder
-constexpr std::size_t kNamed = 2;    // classes in the latest verdict
 
 std::string answer_of(const FrameReport& report) {
   const std::size_t best = top_classes(report.probabilities, 1).at(0);
@@ -60,7 +59,7 @@ void VideoSink::frame(const FrameReport& report) {
   }
 }
 
-void VideoSink::item(const ItemReport& report) { latest_verdict_ = to_text(report, kNamed); }
+void VideoSink::item(const ItemReport& report) { latest_verdict_ = to_text(report, 1); }
 
 void VideoSink::write(const media::Image& image) {
   if (failed_) return;
@@ -84,6 +83,6 @@ void WindowSink::frame(const FrameReport& report) {
   if (!window_.show(annotated(report, latest_verdict_))) closed_();
 }
 
-void WindowSink::item(const ItemReport& report) { latest_verdict_ = to_text(report, kNamed); }
+void WindowSink::item(const ItemReport& report) { latest_verdict_ = to_text(report, 1); }
 
 }  // namespace pila
