@@ -10,7 +10,11 @@ namespace {
 // A probability of zero in one frame shall not decide alone.
 constexpr double kLeastLog = -30;
 // Pictures are large: one is only replaced by one that counts clearly more.
-constexpr double kBetterPicture = 1.1;
+constexpr double kBetterPicture = 1.25;
+
+bool counts(const Sighting& sighting, double weight) {
+  return weight > 0 && std::isfinite(weight) && usable(sighting);
+}
 
 }  // namespace
 
@@ -26,7 +30,7 @@ std::size_t most_probable(const Sighting& sighting) {
 }
 
 void Evidence::add(const Frame& frame, const Sighting& sighting, int rank, double weight) {
-  if (!usable(sighting) || !(weight > 0) || !std::isfinite(weight)) return;
+  if (!counts(sighting, weight)) return;
   const auto& logs = sighting.log_probabilities;
   if (frames_ > 0 && rank < rank_) return;
   if (frames_ == 0 || rank > rank_ || logs.size() != logs_.size()) {
@@ -47,10 +51,10 @@ void Evidence::add(const Frame& frame, const Sighting& sighting, int rank, doubl
 }
 
 void Evidence::add_best(const Frame& frame, const Sighting& sighting, int rank, double weight) {
-  if (frames_ > 0 && (rank < rank_ || (rank == rank_ && weight <= kBetterPicture * weight_))) return;
-  Evidence better;
-  better.add(frame, sighting, rank, weight);
-  if (!better.empty()) *this = std::move(better);
+  if (!counts(sighting, weight)) return;
+  if (frames_ > 0 && rank <= rank_ && (rank < rank_ || weight <= kBetterPicture * weight_)) return;
+  frames_ = 0;
+  add(frame, sighting, rank, weight);
 }
 
 void Evidence::merge(Evidence&& later) {

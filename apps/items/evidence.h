@@ -15,7 +15,7 @@ class Evidence {
   // Frames of the highest rank alone count. A weight that is not above 0, and probabilities that are not
   // numbers, do not count at all; nor does what a model with other classes said before.
   void add(const Frame& frame, const Sighting& sighting, int rank, double weight);
-  // The same, but of frames of that rank only the one of the largest weight counts.
+  // The same, but of frames of that rank one alone counts, which has about the largest weight.
   void add_best(const Frame& frame, const Sighting& sighting, int rank, double weight);
   // As if what `later` was told had been told here.
   void merge(Evidence&& later);

@@ -55,7 +55,8 @@ void expect_truth(const FilmOptions& options, const Change& change = {}) {
     EXPECT_GE(items[i].picture_frame, items[i].first_frame);
     EXPECT_LE(items[i].picture_frame, items[i].last_frame);
     const bool cut = things[i].passed < in_picture || things[i].passed > last - in_picture;
-    if (!cut) EXPECT_NEAR(items[i].passed, things[i].passed, 0.04 * in_picture) << "item " << i + 1;
+    if (cut) continue;
+    EXPECT_NEAR(items[i].passed, things[i].passed, 0.04 * in_picture) << "item " << i + 1;
   }
 }
 
