@@ -334,10 +334,11 @@ function doubtfulElement(item) {
     make("button", { type: "button", class: i === 0 && "first", "data-label": label }, label));
   const field = make("input", { list: "labels", "aria-label": "Another label", placeholder: "Something else" });
   const own = make("form", { class: "own" }, field, make("button", {}, "Save"));
-  const decided = `${item.label}, ${percent(item.probability)} sure, ${clock(item.time)}`;
+  const decided = item.label === others ? "not recognised" : `${item.label}, ${percent(item.probability)}`;
+  const when = new Date(item.time * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
   const card = make("li", { class: "card", "data-id": item.id },
     item.has_picture ? make("img", { src: `api/items/${item.id}/picture`, alt: "", loading: "lazy" }) : "",
-    make("p", {}, make("strong", {}, `No. ${item.id} `), make("span", { class: "quiet" }, decided)),
+    make("p", {}, make("strong", {}, `No. ${item.id} `), make("span", { class: "quiet" }, `${decided}, ${when}`)),
     make("div", { class: "choices" }, ...choices), own);
   choices.forEach((button) => button.addEventListener("click", () => saveLabel(item, card, button.dataset.label)));
   own.addEventListener("submit", (event) => {
