@@ -1,12 +1,11 @@
 // A Modbus server with coils, on a port of its own.
 #pragma once
 
+#include <chrono>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <chrono>
-#include <memory>
 
 namespace pila::test {
 

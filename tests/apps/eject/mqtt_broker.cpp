@@ -39,6 +39,8 @@ void MqttBroker::kill() {
   process_ = 0;
 }
 
+void MqttBroker::hang(bool does) { ::kill(process_, does ? SIGSTOP : SIGCONT); }
+
 void MqttBroker::start() {
   if (!eventually([&] { return try_start(); })) throw std::runtime_error("mosquitto does not start again");
 }

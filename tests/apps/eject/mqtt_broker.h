@@ -22,7 +22,8 @@ class MqttBroker {
   MqttBroker& operator=(const MqttBroker&) = delete;
 
   void kill();
-  void start();  // on the same port
+  void start();          // on the same port
+  void hang(bool does);  // or go on
   int port() const { return port_; }
 
  private:

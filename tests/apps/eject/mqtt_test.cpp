@@ -196,6 +196,17 @@ TEST_F(Mqtt, NoBrokerIsAnErrorOfTheShot) {
   }));
 }
 
+TEST_F(Mqtt, BrokerThatHangsIsAnErrorOfTheShot) {
+  MqttBroker broker({"allow_anonymous true"});
+  const auto ejector = open_ejector(uri(broker.port(), "belt"));
+  ASSERT_TRUE(fires(*ejector, make_shot("left")));
+  broker.hang(true);
+  EXPECT_THAT(error_of(*ejector, make_shot("left")), HasSubstr("no answer within 1000 ms"));
+  EXPECT_THAT(error_of(*ejector, make_shot("left")), HasSubstr("not connected: no answer"));
+  broker.hang(false);
+  EXPECT_TRUE(fires(*ejector, make_shot("left")));
+}
+
 TEST_F(Mqtt, SignalsComeUntilTheStop) {
   MqttBroker broker({"allow_anonymous true"});
   const auto began = steady_clock::now();
