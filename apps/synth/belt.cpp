@@ -152,7 +152,7 @@ void BeltWriter::write_specimen(int series, int specimen) {
       save_still(place, i + 1, {}, random);
       continue;
     }
-    constexpr double kLeastInView = 0.6;
+    constexpr double kLeastInView = 0.7;
     const BeltItem item = lay_down(camera_, series, number, random);
     const Sprite drawn = sprite(item, printed);
     Placed thing{&drawn, 0, item.y_mm / camera_.mm_per_pixel()};

@@ -132,8 +132,10 @@ void decorate(const Sheet& sheet, Pattern pattern, const Print& print) {
       sheet.band(0.63 + s, 0.65 + s, accent);
       break;
     case Pattern::minus_cap:
-      sheet.band(0, 0.32 + s, accent);
-      sheet.band(0.36 + s, 0.38 + s, accent);
+      sheet.band(0, 0.24 + s, accent);
+      for (double y = 0; y < 0.99; y += 0.25) {
+        sheet.area({{0.23 + s, y}, {0.23 + s, y + 0.25}, {0.4 + s, y + 0.125}}, accent);
+      }
       break;
     case Pattern::slant:
     case Pattern::slant_back: {
@@ -168,6 +170,7 @@ void decorate(const Sheet& sheet, Pattern pattern, const Print& print) {
                      accent);
         }
       }
+      sheet.band(0.05 + s, 0.12 + s, accent);
       break;
     case Pattern::dots:
       for (int column = 0; column < 4; ++column) {
