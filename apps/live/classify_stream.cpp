@@ -30,6 +30,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::chrono::seconds kMostForAFrame{10};
+constexpr Clock::time_point kIdle = Clock::time_point::max() - kMostForAFrame;
+
 double seconds_of(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
 KnownModel load_known_model(const StreamOptions& options) {
@@ -112,7 +115,11 @@ class Stream {
     notify_service("READY=1");
     {
       const Ticker ticker(std::chrono::milliseconds(100), [this] { tick(); });
-      while (const auto frame = source_->next()) take(*frame);
+      while (const auto frame = source_->next()) {
+        busy_since_ = Clock::now();
+        take(*frame);
+        busy_since_ = kIdle;
+      }
     }
     notify_service("STOPPING=1");
     if (signal_) signal_->stop();
@@ -254,7 +261,8 @@ class Stream {
   // On a thread of its own, ten times a second.
   void tick() {
     if (interrupted()) source_->stop();
-    if (ticks_ % 10 == 0) notify_service("WATCHDOG=1");
+    // Waiting for a camera is life, too; a frame that takes so long is not.
+    if (ticks_ % 10 == 0 && Clock::now() < busy_since_.load() + kMostForAFrame) notify_service("WATCHDOG=1");
     if (ticks_ % 10 == 0 && watcher_) watcher_->check();
     if (signal_ && !signal_->trouble().empty()) alarms_.raise(signal_->describe(), signal_->trouble());
     const auto pause = static_cast<std::int64_t>(options_.heartbeat_s * 10);
@@ -292,9 +300,10 @@ class Stream {
   std::unique_ptr<ModelWatcher> watcher_;
   std::unique_ptr<TriggerSignal> signal_;
 
-  Clock::time_point origin_;  // when the stream was at 0 seconds
-  double latest_ = 0;         // the latest frame's second
-  std::int64_t items_ = 0;    // the latest item's number
+  Clock::time_point origin_;                           // when the stream was at 0 seconds
+  std::atomic<Clock::time_point> busy_since_ = kIdle;  // with a frame
+  double latest_ = 0;                                  // the latest frame's second
+  std::int64_t items_ = 0;                             // the latest item's number
   std::int64_t ticks_ = 0;
   std::mutex mutex_;
   // Both are other threads', too.

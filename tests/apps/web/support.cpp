@@ -94,11 +94,13 @@ Frames::Frames(WebServer& server)
         const std::vector<float> probabilities = {0.25f, 0.75f};
         for (std::int64_t index = 0; !over_; ++index) {
           const Frame frame{.image = grey_picture(1280, 720, static_cast<std::uint8_t>(index)),
+                            .name = {},
                             .index = index,
                             .seconds = 0,
                             .arrived = {},
                             .decode_ms = 1};
           server.frame({.frame = frame,
+                        .classes = {},
                         .probabilities = probabilities,
                         .recognised = true,
                         .presence = {.something = true},

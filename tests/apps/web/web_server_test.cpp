@@ -138,8 +138,9 @@ TEST_F(Web, MeasuresAndCounts) {
 TEST_F(Web, CountsFramesThatWereDropped) {
   const std::vector<float> probabilities = {1, 0};
   for (const int index : {5, 6, 9, 0}) {
-    const Frame frame{.image = {}, .index = index, .seconds = 0, .arrived = {}, .decode_ms = 0};
-    server_->frame({.frame = frame, .probabilities = probabilities, .presence = {}, .times = {}});
+    const Frame frame{.image = {}, .name = {}, .index = index, .seconds = 0, .arrived = {}, .decode_ms = 0};
+    server_->frame(
+        {.frame = frame, .classes = {}, .probabilities = probabilities, .presence = {}, .times = {}});
   }
   EXPECT_EQ(get_json("/api/state")["counts"]["dropped"], 2);
   EXPECT_EQ(get_json("/api/state")["counts"]["frames"], 4);
