@@ -93,14 +93,17 @@ Options options_in(const std::string& text) {
   return {names.begin(), names.end()};
 }
 
-Options help_of(const std::string& program, const std::vector<std::string>& subcommands = {}) {
-  Options all;
-  std::vector<std::vector<std::string>> calls = {{"--help"}};
-  for (const auto& subcommand : subcommands) calls.push_back({subcommand, "--help"});
-  for (const auto& call : calls) {
-    const auto help = test::run_program(program, call);
-    EXPECT_EQ(help.exit_code, 0) << program;
-    all.merge(options_in(help.out));
+// With those of its subcommands.
+Options help_of(const std::string& program) {
+  const auto help = test::run_program(program, {"--help"});
+  EXPECT_EQ(help.exit_code, 0) << program << ": " << help.err;
+  Options all = options_in(help.out);
+  const std::size_t list = help.out.find("Subcommands:");
+  if (list == std::string::npos) return all;
+  for (const std::string& subcommand : found(help.out.substr(list), "\n  ([a-z]+) ")) {
+    const auto more = test::run_program(program, {subcommand, "--help"});
+    EXPECT_EQ(more.exit_code, 0) << program << " " << subcommand << ": " << more.err;
+    all.merge(options_in(more.out));
   }
   return all;
 }
@@ -110,10 +113,11 @@ std::map<std::string, Options> known_options() {
   return {{"pila-finetune", help_of(PILA_FINETUNE)},
           {"pila-live", help_of(PILA_LIVE)},
           {"pila-evaluate", help_of(PILA_EVALUATE)},
-          {"pila-dataset", help_of(PILA_DATASET, {"inspect", "frames", "synth"})},
+          {"pila-dataset", help_of(PILA_DATASET)},
           {"pila-export", help_of(PILA_EXPORT)},
-          // Not always built; its options stand as literals in its source.
-          {"pila-profile", options_in(test::read_text(kTree / "bench/profile/options.cpp"))}};
+          // Not always built; its options stand as literals in its sources.
+          {"pila-profile", options_in(test::read_text(kTree / "bench/profile/options.cpp") +
+                                      test::read_text(kTree / "apps/core/device.cpp"))}};
 }
 
 TEST(Documentation, OptionsAreThoseOfThePrograms) {
