@@ -41,8 +41,8 @@ TEST_F(Packaging, AnotherProjectFindsAndLinksTheEngine) {
   EXPECT_FALSE(fs::exists(prefix() / "bin"));
   const std::string example = PILA_SOURCE_DIR "/examples/classify";
   const auto configured = cmake({"-S", example, "-B", at("build").string(), "-G", PILA_GENERATOR,
-                                 "-DCMAKE_PREFIX_PATH=" + prefix().string(), "-DCMAKE_BUILD_TYPE=Release",
-                                 "-DCMAKE_CXX_COMPILER=" PILA_COMPILER});
+                                 "-DCMAKE_PREFIX_PATH=" + prefix().string(),
+                                 "-DCMAKE_BUILD_TYPE=", "-DCMAKE_CXX_COMPILER=" PILA_COMPILER});
   ASSERT_EQ(configured.exit_code, 0) << configured.out << configured.err;
   const auto built = cmake({"--build", at("build").string()});
   ASSERT_EQ(built.exit_code, 0) << built.out << built.err;
