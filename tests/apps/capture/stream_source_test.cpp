@@ -35,19 +35,16 @@ struct Act {
 // A source that plays its acts one after the other, the last one again and again.
 class MadeUpSource {
  public:
-  MadeUpSource(std::initializer_list<Act> acts) : acts_(acts) {}
+  MadeUpSource(std::initializer_list<Act> acts) : acts_(acts), use_(this, [this](void*) { unused(); }) {}
   // Whoever hangs goes on, and has gone when this returns.
   ~MadeUpSource() {
     release();
-    wait_until([&] { return open_ == 0; });
+    use_.reset();
+    wait_until([&] { return unused_; });
   }
 
-  std::unique_ptr<FrameReader> open() {
-    const auto opening = static_cast<std::size_t>(openings++);
-    const Act& act = acts_[std::min(opening, acts_.size() - 1)];
-    if (act.opening == Act::hangs) hang();
-    if (act.opening == Act::fails) throw FileError("made-up: is not there");
-    return std::make_unique<Reader>(*this, act);
+  OpenReader opener() {
+    return [this, use = use_] { return open(); };
   }
 
   void release() {
@@ -72,8 +69,8 @@ class MadeUpSource {
  private:
   class Reader final : public FrameReader {
    public:
-    Reader(MadeUpSource& source, const Act& act) : source_(source), act_(act) { count(1); }
-    ~Reader() override { count(-1); }
+    Reader(MadeUpSource& source, const Act& act) : source_(source), act_(act) {}
+    ~Reader() override { source_.tell(); }
     bool grab() override {
       if (act_.between > 0us) std::this_thread::sleep_for(act_.between);
       ++source_.grabs;
@@ -97,32 +94,43 @@ class MadeUpSource {
     std::int64_t total() const override { return source_.total; }
 
    private:
-    void count(int change) {
-      const std::lock_guard lock(source_.mutex_);
-      source_.open_ += change;
-      source_.changed_.notify_all();
-    }
     MadeUpSource& source_;
     const Act act_;
     std::int64_t frame_ = -1;
   };
 
+  std::unique_ptr<FrameReader> open() {
+    const auto opening = static_cast<std::size_t>(openings++);
+    const Act& act = acts_[std::min(opening, acts_.size() - 1)];
+    if (act.opening == Act::hangs) hang();
+    if (act.opening == Act::fails) throw FileError("made-up: is not there");
+    return std::make_unique<Reader>(*this, act);
+  }
+
   void hang() {
     std::unique_lock lock(mutex_);
-    ++open_;
     ++hanging_;
     changed_.notify_all();
     changed_.wait(lock, [&] { return released_; });
     --hanging_;
-    --open_;
+    changed_.notify_all();
+  }
+  void tell() {
+    const std::lock_guard lock(mutex_);
+    changed_.notify_all();
+  }
+  void unused() {
+    const std::lock_guard lock(mutex_);
+    unused_ = true;
     changed_.notify_all();
   }
 
   const std::vector<Act> acts_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool released_ = false;
-  int open_ = 0, hanging_ = 0;
+  bool released_ = false, unused_ = false;
+  int hanging_ = 0;
+  std::shared_ptr<void> use_;  // shared by all who may open it
 };
 
 class StreamSourceTest : public testing::Test {
@@ -132,7 +140,7 @@ class StreamSourceTest : public testing::Test {
     StreamPlan plan;
     plan.name = "belt";
     plan.kind = kind;
-    plan.open = [&source] { return source.open(); };
+    plan.open = source.opener();
     plan.adjust = [](media::Image&) {};
     plan.note = [this](const std::string& line) { notes_.push_back(line); };
     plan.opening = plan.reading = 600s;
