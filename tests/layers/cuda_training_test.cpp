@@ -83,14 +83,14 @@ TEST(CudaTraining, StepsAreTheProcessors) {
   Training on_cpu{Context(Device::cpu(1))}, on_cuda{Context(test::plan_device().device)},
       again{Context(test::plan_device().device)};
   EXPECT_TRUE(test::same_bits(on_cuda.weights(), on_cpu.weights())) << "the random weights to begin with";
-  for (int i = 0; i < 2; ++i) {
+  // Rounding grows through fifty layers whose statistics are those of a few pixels. Behind the first step it
+  // is more: Adam's first steps are as large as the rate whatever the gradient's size, and where a gradient
+  // is all rounding, their direction is, too. Processors differ there by up to 0.4%.
+  for (const double tolerance : {1e-3, 2e-2}) {
     const float expected = on_cpu.step();
-    // Rounding grows through fifty layers whose statistics are those of a few pixels.
-    EXPECT_NEAR(on_cuda.step(), expected, 1e-3 * static_cast<double>(expected)) << "step " << i;
+    EXPECT_NEAR(on_cuda.step(), expected, tolerance * static_cast<double>(expected));
     again.step();
   }
-  // Adam's first steps are as large as the rate whatever the gradient's size: where a gradient is all
-  // rounding, their direction is, too.
   EXPECT_TRUE(test::close_by_norm(on_cuda.weights(), on_cpu.weights(), 5e-3));
   EXPECT_TRUE(test::same_bits(again.weights(), on_cuda.weights())) << "other bits in another run";
 }
