@@ -66,12 +66,12 @@ class Counted {
 
 // Shows pictures until the client is gone. One that shows nothing new is sent again, which tells.
 void write_pictures(LivePicture& picture, const HttpReply::Write& write) {
-  constexpr auto kAgain = std::chrono::seconds(2);
+  constexpr std::chrono::milliseconds kFirst{30'000}, kAgain{2000};
   constexpr std::string_view kBoundary = "\r\n--frame\r\n";
   if (!write(kBoundary)) return;
   LivePicture::Jpeg last;
   while (!picture.stopped()) {
-    auto next = picture.next(last.number, kAgain);
+    auto next = picture.next(last.number, last.bytes ? kAgain : kFirst);
     if (next.bytes) last = std::move(next);
     if (!last.bytes) return;
     const std::string head =
