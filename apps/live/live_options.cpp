@@ -9,6 +9,7 @@
 
 #include "apps/core/device.h"
 #include "apps/core/precision.h"
+#include "apps/core/text_file.h"
 #include "apps/media/image_file.h"
 #include "engine/core/error.h"
 
@@ -216,6 +217,14 @@ void add_running(CLI::App& app, StreamOptions& options) {
       ->capture_default_str();
 }
 
+// What a token is, or the first line of the file that it names.
+std::string read_token(const std::string& token) {
+  if (!token.starts_with('@')) return token;
+  constexpr std::uintmax_t kMost = 4096;
+  const std::string text = read_text_file(token.substr(1), kMost);
+  return text.substr(0, text.find_first_of("\r\n"));
+}
+
 bool names_still_images(const fs::path& source) {
   std::error_code ignored;
   return fs::is_directory(source, ignored) || media::looks_like_image(source);
@@ -256,6 +265,7 @@ bool settle_live_options(const CLI::App& app, LiveOptions& options) {
   stream.source.uri = options.images.source.string();
   stream.json = options.images.json;
   stream.top = options.images.top;
+  stream.http_token = read_token(stream.http_token);
   return stills;
 }
 
