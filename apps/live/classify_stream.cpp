@@ -113,6 +113,18 @@ class Stream {
 
   void run() {
     notify_service("READY=1");
+    try {
+      take_all();
+    } catch (...) {
+      close_sinks();
+      throw;
+    }
+    sinks_->finish();
+    finish();
+  }
+
+ private:
+  void take_all() {
     {
       const Ticker ticker(std::chrono::milliseconds(100), [this] { tick(); });
       while (const auto frame = source_->next()) {
@@ -124,11 +136,17 @@ class Stream {
     notify_service("STOPPING=1");
     if (signal_) signal_->stop();
     for (Item& item : decider_->finish()) tell(std::move(item));
-    sinks_->finish();
-    finish();
   }
 
- private:
+  // What was seen before an error is kept.
+  void close_sinks() noexcept {
+    try {
+      sinks_->finish();
+    } catch (const std::exception& error) {
+      console_.note(error.what());
+    }
+  }
+
   std::unique_ptr<FrameSource> open_source() {
     SourceOptions source = options_.source;
     source.note = [this](const std::string& line) { console_.note(line); };
@@ -296,6 +314,9 @@ class Stream {
   std::unique_ptr<Output> statistics_;
   Deciding deciding_;
   std::unique_ptr<Decider> decider_;
+  std::mutex mutex_;                        // of the next two, which other threads use, too
+  std::vector<Clock::time_point> signals_;  // that were not passed on yet
+  std::string model_description_;
   std::unique_ptr<StreamSinks> sinks_;
   std::unique_ptr<ModelWatcher> watcher_;
   std::unique_ptr<TriggerSignal> signal_;
@@ -305,10 +326,6 @@ class Stream {
   double latest_ = 0;                                  // the latest frame's second
   std::int64_t items_ = 0;                             // the latest item's number
   std::int64_t ticks_ = 0;
-  std::mutex mutex_;
-  // Both are other threads', too.
-  std::vector<Clock::time_point> signals_;  // that were not passed on yet
-  std::string model_description_;
 };
 
 }  // namespace
