@@ -17,8 +17,7 @@ void Explainer::use(std::filesystem::path model) {
 }
 
 void Explainer::load() {
-  const Context ctx(Device::cpu(1));
-  auto loaded = std::make_unique<LoadedModel>(load_model(ctx, file_));
+  auto loaded = std::make_unique<LoadedModel>(load_model(ctx_, file_));
   confidence_ = confidence_of(*loaded);
   loaded_ = std::move(loaded);
 }
@@ -26,12 +25,11 @@ void Explainer::load() {
 Explainer::Explanation Explainer::explain(const media::Image& picture) {
   const std::lock_guard lock(mutex_);
   if (!loaded_) load();
-  const Context ctx(Device::cpu(1));
   const Model& model = *loaded_->model;
-  const auto pixels = Tensor::from(ctx, {1, picture.height, picture.width, 3}, picture.pixels);
-  const Tensor images = preprocess(ctx, pixels, loaded_->preprocessing);
+  const auto pixels = Tensor::from(ctx_, {1, picture.height, picture.width, 3}, picture.pixels);
+  const Tensor images = preprocess(ctx_, pixels, loaded_->preprocessing);
 
-  PlannedModel planned(ctx, model, loaded_->preprocessing, GraphInput::images);
+  PlannedModel planned(ctx_, model, loaded_->preprocessing, GraphInput::images);
   Predictions predictions;
   for (std::int64_t i = 0; i < model.classes(); ++i) predictions.classes.push_back(std::to_string(i));
   append_outputs(planned, images, predictions);
@@ -43,8 +41,8 @@ Explainer::Explanation Explainer::explain(const media::Image& picture) {
   explanation.probabilities.assign(shares.begin(), shares.end());
   explanation.recognised = accepted(predictions, confidence_).front();
   const std::int32_t best = best_class(predictions.logits);
-  const auto maps = has_pooled_class_map(model) ? pooled_class_map(ctx, model, images, {&best, 1})
-                                                : grad_cam(ctx, model, images, {&best, 1});
+  const auto maps = has_pooled_class_map(model) ? pooled_class_map(ctx_, model, images, {&best, 1})
+                                                : grad_cam(ctx_, model, images, {&best, 1});
   explanation.heat_map =
       media::with_heat_map(picture, maps.front().values, maps.front().height, maps.front().width);
   return explanation;

@@ -29,6 +29,7 @@ class Explainer {
  private:
   void load();
 
+  const Context ctx_{Device::cpu(1)};
   std::mutex mutex_;
   std::filesystem::path file_;
   std::unique_ptr<LoadedModel> loaded_;

@@ -5,12 +5,15 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <sstream>
 
+#include "apps/live/explainer.h"
 #include "apps/media/video.h"
 #include "apps/media/video_writer.h"
 #include "apps/store/store.h"
 #include "engine/core/context.h"
+#include "engine/core/error.h"
 #include "engine/core/random.h"
 #include "layers/model.h"
 #include "tests/apps/process.h"
@@ -228,6 +231,23 @@ TEST_F(Stream, ShowsAPage) {
       "127.0.0.1\\r\\n\\r\\n' >&3; "
       "head -1 <&3\"; kill $!; wait $!; echo $?");
   EXPECT_THAT(run.out, AllOf(HasSubstr("200"), EndsWith("0\n"))) << test::read_text(at("err"));
+}
+
+TEST_F(Stream, ExplainsAPicture) {
+  Explainer explainer(at("model.h5"));
+  const media::Image picture = draw_frame(20);
+  for (const char* model : {"model.h5", "next.h5"}) {
+    const auto [probabilities, recognised, heat_map] = explainer.explain(picture);
+    ASSERT_THAT(probabilities, SizeIs(model == std::string("model.h5") ? 3 : 2));
+    EXPECT_NEAR(std::accumulate(probabilities.begin(), probabilities.end(), 0.0), 1, 1e-5);
+    EXPECT_TRUE(recognised) << "the model has no threshold";
+    EXPECT_EQ(heat_map.width, kWidth);
+    EXPECT_NE(heat_map.pixels, picture.pixels);
+    write_model("next.h5", {"gold", "silver"}, 6);
+    explainer.use(at("next.h5"));
+  }
+  explainer.use(at("absent.h5"));
+  EXPECT_THROW(explainer.explain(picture), FileError);
 }
 
 TEST_F(Stream, UsesWhatIsLeftOfADamagedVideo) {
