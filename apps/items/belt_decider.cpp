@@ -44,13 +44,16 @@ double BeltDecider::interval_since_last(double seconds) {
 
 std::vector<Item> BeltDecider::take(const Frame& frame, const Sighting& sighting) {
   std::vector<Item> items;
-  const int columns = grid_.columns, rows = grid_.rows;
   sampler_.sample(frame.image, grid_);
   if (grid_.cells.empty()) {
     presence_ = {};
     return items;
   }
-  if (columns > 0 && (columns != grid_.columns || rows != grid_.rows)) end(items);
+  if (columns_ != grid_.columns || rows_ != grid_.rows) {
+    if (columns_ > 0) end(items);
+    columns_ = grid_.columns;
+    rows_ = grid_.rows;
+  }
   if (!to_be_kept()) {
     follow(frame, sighting, grid_, items);
     return items;

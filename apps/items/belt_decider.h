@@ -51,6 +51,7 @@ class BeltDecider : public Decider {
   Recognise recognise_;
   PictureSampler sampler_;
   PictureGrid grid_;
+  int columns_ = 0, rows_ = 0;  // of all grids since the belt was learned
   std::vector<std::uint8_t> mask_;
   Background background_;
   std::vector<Kept> kept_;  // while belt or speed are being learned
