@@ -1,6 +1,9 @@
 #include "apps/live/eject_sink.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "engine/core/error.h"
 
 namespace pila {
 namespace {
@@ -15,14 +18,26 @@ constexpr std::chrono::milliseconds kLongestWait{10'000};
 
 }  // namespace
 
-EjectSink::EjectSink(const std::vector<std::string>& uris, Alarms& alarms) : alarms_(alarms) {
-  for (const std::string& uri : uris) {
-    auto ejector = open_ejector(uri);
-    const std::string name = ejector->describe();
-    queues_.push_back(std::make_unique<EjectionQueue>(
-        std::move(ejector), EjectionQueue::Options{},
-        [this, name](const std::string& line) { alarms_.tell(name + ": " + line); }));
+EjectSink::EjectSink(const std::vector<std::string>& uris, const std::vector<std::string>& bins,
+                     Alarms& alarms)
+    : alarms_(alarms) {
+  for (const std::string& uri : uris) open(uri);
+  for (const std::string& bin : bins) {
+    if (!serves(bin)) throw UsageError("--bin: no ejector serves " + bin);
   }
+}
+
+void EjectSink::open(const std::string& uri) {
+  auto ejector = open_ejector(uri);
+  const Ejector* served = ejector.get();
+  const std::string name = ejector->describe();
+  auto alarm = [this, name](const std::string& line) { alarms_.tell(name + ": " + line); };
+  ejectors_.push_back({served, std::make_unique<EjectionQueue>(std::move(ejector), EjectionQueue::Options{},
+                                                               std::move(alarm))});
+}
+
+bool EjectSink::serves(const std::string& bin) const {
+  return std::ranges::any_of(ejectors_, [&](const Served& served) { return served.ejector->serves(bin); });
 }
 
 void EjectSink::frame(const FrameReport& report) {
@@ -37,18 +52,21 @@ void EjectSink::item(const ItemReport& report) {
                   .label = report.label,
                   .probability = static_cast<double>(item.probabilities[item.label]),
                   .due = origin_ + seconds(*report.fire_at)};
-  for (const auto& queue : queues_) queue->schedule(shot);
+  for (const Served& served : ejectors_) {
+    if (served.ejector->serves(report.bin)) served.queue->schedule(shot);
+  }
 }
 
 void EjectSink::finish() {
-  for (const auto& queue : queues_) queue->drain(kLongestWait);
+  for (const Served& served : ejectors_) served.queue->drain(kLongestWait);
 }
 
 EjectionQueue::Counts EjectSink::counts() const {
   EjectionQueue::Counts sum;
-  for (const auto& queue : queues_) {
-    const auto counts = queue->counts();
+  for (const Served& served : ejectors_) {
+    const auto counts = served.queue->counts();
     sum.fired += counts.fired;
+    sum.slow += counts.slow;
     sum.late += counts.late;
     sum.failed += counts.failed;
     sum.refused += counts.refused;

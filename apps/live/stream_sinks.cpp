@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "apps/items/dispatch.h"
 #include "apps/live/line_sink.h"
 #include "apps/live/picture_sinks.h"
 
@@ -19,7 +20,9 @@ StreamSinks::StreamSinks(const StreamOptions& options, const Stream& stream, Ala
     sinks_.push_back(std::move(sink));
   }
   if (!options.ejectors.empty()) {
-    auto sink = std::make_unique<EjectSink>(options.ejectors, alarms);
+    std::vector<std::string> bins;
+    for (const std::string& rule : options.bins) bins.push_back(parse_bin_rule(rule).bin);
+    auto sink = std::make_unique<EjectSink>(options.ejectors, bins, alarms);
     eject_sink_ = sink.get();
     sinks_.push_back(std::move(sink));
   }
@@ -78,8 +81,9 @@ std::string StreamSinks::ejected() const {
   if (eject_sink_ == nullptr) return {};
   const auto counts = eject_sink_->counts();
   return fmt::format(
-      "{} shots fired, {} too late, {} failed, {} refused; at most {:.1f} ms behind their time", counts.fired,
-      counts.late, counts.failed, counts.refused, counts.worst_delay_ms);
+      "{} shots fired, {} of them slowly, at most {:.1f} ms behind their time; {} too late, {} failed, {} "
+      "refused",
+      counts.fired, counts.slow, counts.worst_delay_ms, counts.late, counts.failed, counts.refused);
 }
 
 }  // namespace pila
