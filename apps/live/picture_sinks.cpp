@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "apps/core/verdict.h"
-#include "apps/live/line_sink.h"
 #include "apps/media/overlay.h"
 
 namespace pila {
@@ -20,6 +19,14 @@ std::string answer_of(const FrameReport& report) {
   const std::size_t best = top_classes(report.probabilities, 1).at(0);
   return fmt::format("{} {:.0f}%, {:.1f} s", report.recognised ? report.classes[best] : kOthers,
                      report.probabilities[best] * 100, report.frame.seconds);
+}
+
+// Short enough for a picture.
+std::string verdict_of(const ItemReport& report) {
+  const Item& item = report.item;
+  std::string text =
+      fmt::format("item {}: {} {:.0f}%", item.number, report.label, item.probabilities[item.label] * 100);
+  return report.bin.empty() ? text : text + ", to " + report.bin;
 }
 
 }  // namespace
@@ -59,7 +66,7 @@ void VideoSink::frame(const FrameReport& report) {
   }
 }
 
-void VideoSink::item(const ItemReport& report) { latest_verdict_ = to_text(report, 1); }
+void VideoSink::item(const ItemReport& report) { latest_verdict_ = verdict_of(report); }
 
 void VideoSink::write(const media::Image& image) {
   if (failed_) return;
@@ -83,6 +90,6 @@ void WindowSink::frame(const FrameReport& report) {
   if (!window_.show(annotated(report, latest_verdict_))) closed_();
 }
 
-void WindowSink::item(const ItemReport& report) { latest_verdict_ = to_text(report, 1); }
+void WindowSink::item(const ItemReport& report) { latest_verdict_ = verdict_of(report); }
 
 }  // namespace pila
