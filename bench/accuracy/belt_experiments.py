@@ -84,7 +84,9 @@ def sort_frames(options, name, videos):
 def train(options, name, data, freeze=0, by_specimen=False):
     """The run folder, and accuracy in training and validation at the epoch that was kept."""
     folder = options.work / f"run-{name}"
-    if not (folder / "report.json").exists():
+    if (folder / "last.ckpt").exists() and not (folder / "report.json").exists():
+        run(options, "pila-finetune", "--resume", folder)
+    elif not (folder / "report.json").exists():
         shutil.rmtree(folder, ignore_errors=True)
         run(options, "pila-finetune", "--data", data, "--out", folder, "--recipe", "battery-mobilenetv2",
             "--freeze", freeze, "--epochs", options.epochs, "--size", options.size, "--width", 0.35, "--weights",
