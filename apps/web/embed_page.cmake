@@ -1,4 +1,4 @@
-# cmake -D SOURCE=folder -D OUT=file.cpp -P embed_page.cmake: page.html, page.css and page.js as a C++ source.
+# cmake -D SOURCE=folder -D RESULT=file.cpp -P embed_page.cmake: page.html, page.css and page.js as a C++ source.
 set(text "#include \"apps/web/page.h\"\n\nnamespace pila::page {\n\n")
 foreach(kind html css js)
   file(READ "${SOURCE}/page.${kind}" bytes HEX)
@@ -8,4 +8,4 @@ foreach(kind html css js)
   string(APPEND text "static constexpr unsigned char k_${kind}[] = {${bytes}};\n"
     "std::string_view ${kind}() { return {reinterpret_cast<const char*>(k_${kind}), ${size}}; }\n\n")
 endforeach()
-file(WRITE "${OUT}" "${text}}  // namespace pila::page\n")
+file(WRITE "${RESULT}" "${text}}  // namespace pila::page\n")
