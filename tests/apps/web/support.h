@@ -46,8 +46,8 @@ class Frames {
   ~Frames();
 
  private:
-  std::thread thread_;
   std::atomic<bool> over_{false};
+  std::thread thread_;  // last: it uses the above
 };
 
 // A connection on which anything can be sent. Waits for a minute at most, then throws.
