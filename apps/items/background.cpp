@@ -6,7 +6,7 @@
 namespace pila {
 namespace {
 
-constexpr float kDarkest = 0.78f, kBrightest = 1.28f;  // shadows and reflections on the belt
+constexpr float kDarkest = 0.86f, kBrightest = 1.28f;  // shadows and reflections on the belt
 constexpr float kSpreads = 3.5f, kLevels = 10;         // what is further away is something else
 constexpr float kAlike = 20;                           // levels, for learning
 constexpr int kNeighbours = 3;                         // of eight, that something needs around it
