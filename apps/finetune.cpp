@@ -34,10 +34,11 @@ constexpr Change kRecipeChanges[] = {
 constexpr Change kStageChanges[] = {
     {"freeze", "K", "freeze the first K layers, as Keras counts them"},
     {"trainable-last", "K", "train the head and the last K backbone layers that hold weights"},
-    {"epochs", "N", "of each stage that trains the backbone; so with lr, layer-decay and patience"},
+    {"epochs", "N", "of each stage that trains the backbone; so with lr, layer-decay, patience and blend"},
     {"lr", "RATE", "learning rate"},
     {"layer-decay", "FACTOR", "of the rate, from block to block, downwards"},
     {"patience", "N", "epochs without a better one before a stage ends"},
+    {"blend", "SHARE", "of the trained weights in the result, the rest being those before the stage"},
 };
 
 struct RecipeChanges {
@@ -55,12 +56,14 @@ Recipe recipe_from(const RecipeChanges& changes) {
   for (const std::string& stage : changes.stages) recipe.stages.push_back(parse_stage(stage));
   for (Stage& stage : recipe.stages) {
     if (!trains_backbone(stage)) continue;
+    const int epochs = stage.epochs;
     for (const auto& [key, text] : changes.of_stages) {
       if (text.empty()) continue;
       if (key == "freeze") stage.trainable_last.reset();
       if (key == "trainable-last") stage.freeze.reset();
       set(stage, key, text);
     }
+    stage.warmup *= static_cast<double>(stage.epochs) / epochs;  // a short training warms up for less
   }
   for (const auto& [key, text] : changes.of_recipe) {
     if (!text.empty()) set(recipe, key, text);
@@ -167,7 +170,7 @@ void add_recipe_options(CLI::App& app, RecipeChanges& changes) {
   app.add_option("--stage", changes.stages,
                  "a stage of its own instead of the recipe's, may be given several times: "
                  "epochs=300,lr=0.005,trainable-last=2; also schedule, warmup, final, freeze, layer-decay, "
-                 "patience")
+                 "patience, blend")
       ->take_all()
       ->expected(1)
       ->type_name("KEY=VALUE,...");

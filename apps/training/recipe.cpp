@@ -20,8 +20,8 @@ void check_range(const std::string& what, double value, double low, double high)
 }
 
 // The head alone on the network's own features first, so that its random weights do no harm; then everything,
-// gently and with frozen statistics, whose average over the last steps is kept. bench/accuracy/README.md says
-// what each part brings.
+// gently and with frozen statistics. What is kept is the average over the last steps, and a quarter of the
+// features it began with. bench/accuracy/README.md says what each part brings.
 Recipe best() {
   Recipe recipe;
   recipe.name = "best";
@@ -34,8 +34,9 @@ Recipe best() {
   all.rate = 5e-4;
   all.schedule = ScheduleKind::cosine;
   all.warmup = 3;
+  all.blend = 0.75;
   recipe.stages = {head, all};
-  recipe.average = 0.98;
+  recipe.average = 0.998;
   recipe.decay_kernels_only = true;
   recipe.augmentation = augmentation_preset("best");
   return recipe;
@@ -135,6 +136,7 @@ void check(const Stage& stage) {
   check_range("a final fraction", stage.final_fraction, 0, 1);
   check_range("a layer decay", stage.layer_decay, 1e-3, 1);
   check_range("a patience", stage.patience, 0, kMaxEpochs);
+  check_range("a blend", stage.blend, 0, 1);
   if (stage.freeze && stage.trainable_last) refuse("either", "freeze or trainable-last", "both");
   if (stage.freeze) check_range("layers to freeze", *stage.freeze, 0, 1e6);
   if (stage.trainable_last) check_range("trainable layers", *stage.trainable_last, 0, 1e6);

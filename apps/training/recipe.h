@@ -43,6 +43,10 @@ struct Stage {
   std::optional<int> freeze, trainable_last;
   double layer_decay = 1;  // of the rate, block by block from the head down
   int patience = 0;        // epochs without improvement of the monitored value; 0: no early end
+  // Of what learns, the share of the trained weights in the stage's result; the rest are those that it began
+  // with, whose features are more general (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR
+  // 2022).
+  double blend = 1;
   bool operator==(const Stage&) const = default;
 };
 
@@ -70,10 +74,10 @@ std::vector<std::string> recipe_names();
 Recipe named_recipe(std::string_view name);
 
 // Sets one value by its name, as the command line gives it. Keys of a stage: epochs, lr, schedule (constant
-// or cosine), warmup, final, freeze, trainable-last, layer-decay, patience. Keys of a recipe: name, batch,
-// dropout, weight-decay, decay-kernels-only, clip-norm, average, label-smoothing, balanced, bn (frozen,
-// batch, recalibrate or batch-recalibrate), monitor (none, loss or accuracy), pixels (-1..1 or 0..1). Throws
-// UsageError for another key or value.
+// or cosine), warmup, final, freeze, trainable-last, layer-decay, patience, blend. Keys of a recipe: name,
+// batch, dropout, weight-decay, decay-kernels-only, clip-norm, average, label-smoothing, balanced, bn
+// (frozen, batch, recalibrate or batch-recalibrate), monitor (none, loss or accuracy), pixels (-1..1 or
+// 0..1). Throws UsageError for another key or value.
 void set(Stage& stage, std::string_view key, std::string_view text);
 void set(Recipe& recipe, std::string_view key, std::string_view text);
 

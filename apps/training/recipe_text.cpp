@@ -59,6 +59,7 @@ void visit_stage(S& stage, Visit&& visit) {
   visit("trainable-last", stage.trainable_last);
   visit("layer-decay", stage.layer_decay);
   visit("patience", stage.patience);
+  visit("blend", stage.blend);
 }
 
 template <class R, class Visit>

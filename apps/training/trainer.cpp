@@ -10,11 +10,20 @@
 #include "apps/training/predict_cached.h"
 #include "engine/core/error.h"
 #include "engine/core/random.h"
+#include "engine/ops/ops.h"
 
 namespace pila {
 namespace {
 
 constexpr std::uint32_t kShufflePlace = 0x5FF1E;
+
+// Makes `to` copies of `from`.
+void copy_all(const Context& ctx, const std::vector<Tensor>& from, std::vector<Tensor>& to) {
+  if (to.empty()) {
+    for (const Tensor& value : from) to.push_back(Tensor::empty(ctx, value.spec()));
+  }
+  for (std::size_t i = 0; i < from.size(); ++i) to[i].assign(ctx, from[i]);
+}
 
 std::vector<Tensor> values_of(const Model& model) {
   std::vector<Tensor> values;
@@ -106,6 +115,8 @@ double Trainer::rate() const {
 void Trainer::begin_stage() {
   step_.reset();
   best_.clear();
+  start_.clear();
+  trained_.clear();
   if (at_.stage == recipe_.stages.size()) return;
   if (stage().trainable_last) {
     train_last(model_, *stage().trainable_last);
@@ -114,6 +125,10 @@ void Trainer::begin_stage() {
   }
   set_batch_statistics(model_,
                        recipe_.norm == NormMode::batch || recipe_.norm == NormMode::batch_recalibrate);
+  if (stage().blend < 1) {
+    changing_ = changing_values(model_);
+    copy_all(ctx_, changing_, start_);
+  }
 
   StepOptions options;
   options.preprocessing = preprocessing_;
@@ -188,8 +203,7 @@ bool Trainer::finish_epoch(const TrainerHooks& hooks) {
   at_.correct = at_.images = 0;
 
   if (!images_.validation.empty()) {
-    auto& average = step_->average();
-    if (average) average->swap(ctx_);
+    put_result();
     if (recipe_.norm == NormMode::batch_recalibrate) recalibrate();
     const Evaluation evaluation =
         evaluate(predict_cached(ctx_, model_, preprocessing_, images_, images_.validation, loader_threads_));
@@ -201,10 +215,10 @@ bool Trainer::finish_epoch(const TrainerHooks& hooks) {
       if (value < at_.best) {
         at_.best = value;
         at_.waited = 0;
-        keep_best();
+        copy_all(ctx_, values_, best_);
       }
     }
-    if (average) average->swap(ctx_);
+    take_result_back();
   }
   hooks.epoch(row);
 
@@ -216,15 +230,23 @@ bool Trainer::finish_epoch(const TrainerHooks& hooks) {
   return true;
 }
 
-void Trainer::keep_best() {
-  if (best_.empty()) {
-    for (const Tensor& value : values_) best_.push_back(Tensor::empty(ctx_, value.spec()));
+// The weights that the stage would end with now come in place of those that learn.
+void Trainer::put_result() {
+  if (step_->average()) step_->average()->swap(ctx_);
+  if (start_.empty()) return;
+  copy_all(ctx_, changing_, trained_);
+  for (std::size_t i = 0; i < start_.size(); ++i) {
+    ops::moving_average(ctx_, changing_[i], start_[i], stage().blend);
   }
-  for (std::size_t i = 0; i < values_.size(); ++i) best_[i].assign(ctx_, values_[i]);
+}
+
+void Trainer::take_result_back() {
+  for (std::size_t i = 0; i < start_.size(); ++i) changing_[i].assign(ctx_, trained_[i]);
+  if (step_->average()) step_->average()->swap(ctx_);
 }
 
 void Trainer::finish_stage() {
-  if (step_->average()) step_->average()->swap(ctx_);
+  put_result();
   for (std::size_t i = 0; i < best_.size(); ++i) values_[i].assign(ctx_, best_[i]);
   ++at_.stage;
   at_.epoch = 0;
@@ -254,6 +276,7 @@ void Trainer::save(Checkpoint& checkpoint) const {
   checkpoint.put_integer("waited", at_.waited);
   checkpoint.put_integer("has best", !best_.empty());
   put_all(ctx_, checkpoint, "best ", best_);
+  put_all(ctx_, checkpoint, "start ", start_);
   if (!step_) return;
   const TrainingStep& step = *step_;
   const Adam& adam = step.adam();
@@ -284,9 +307,10 @@ void Trainer::restore(const Checkpoint& checkpoint) {
   }
   get_all(ctx_, checkpoint, "value ", values_);
   if (checkpoint.integer("has best") != 0) {
-    keep_best();
+    copy_all(ctx_, values_, best_);
     get_all(ctx_, checkpoint, "best ", best_);
   }
+  get_all(ctx_, checkpoint, "start ", start_);
   if (!step_) return;
   Adam& adam = step_->adam();
   adam.restore_steps(ctx_, checkpoint.integer("adam steps"));

@@ -66,7 +66,8 @@ class Trainer {
   void begin_stage();
   bool run_epoch(const TrainerHooks& hooks);
   bool finish_epoch(const TrainerHooks& hooks);
-  void keep_best();
+  void put_result();
+  void take_result_back();
   void finish_stage();
   void recalibrate();
 
@@ -80,6 +81,8 @@ class Trainer {
   Position at_;
   std::optional<TrainingStep> step_;   // of the stage
   std::vector<Tensor> values_, best_;  // all of the model's numbers; their copies at the stage's best epoch
+  // Where the stage blends: the numbers that change, as it began with them, and while its result is in place.
+  std::vector<Tensor> changing_, start_, trained_;
 };
 
 }  // namespace pila

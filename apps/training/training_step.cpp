@@ -8,13 +8,6 @@
 namespace pila {
 namespace {
 
-// The average of a number that stays would differ from it by rounding.
-std::vector<Tensor> changing_values(const Model& model) {
-  std::vector<Tensor> values;
-  for (const Parameter* parameter : model.changing_parameters()) values.push_back(parameter->value);
-  return values;
-}
-
 std::int64_t count_correct(std::span<const float> logits, std::span<const std::int32_t> labels) {
   const std::size_t classes = logits.size() / labels.size();
   std::int64_t correct = 0;
@@ -26,6 +19,12 @@ std::int64_t count_correct(std::span<const float> logits, std::span<const std::i
 }
 
 }  // namespace
+
+std::vector<Tensor> changing_values(const Model& model) {
+  std::vector<Tensor> values;
+  for (const Parameter* parameter : model.changing_parameters()) values.push_back(parameter->value);
+  return values;
+}
 
 TrainingStep::TrainingStep(const Context& ctx, Model& model, StepOptions options)
     : ctx_(ctx),

@@ -26,6 +26,10 @@ struct StepOptions {
   std::uint64_t seed = 0;
 };
 
+// What a step may change. Averages are taken of these alone: that of a number that stays would differ from it
+// by rounding.
+std::vector<Tensor> changing_values(const Model& model);
+
 class TrainingStep {
  public:
   // For the parameters that are trainable now. The model must outlive this.

@@ -23,6 +23,7 @@ class Stage:
     trainable_last: int | None = None
     layer_decay: float = 1
     patience: int = 0
+    blend: float = 1
 
 
 @dataclasses.dataclass

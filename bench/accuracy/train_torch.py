@@ -119,6 +119,15 @@ class Average:
                 average.lerp_(value, 1 - momentum)
 
 
+def blended(model, first, share):
+    """A copy of the model that has a share of its weights, and the rest of those it began with."""
+    result = copy.deepcopy(model)
+    for value, begun in zip(result.state_dict().values(), first.values(), strict=True):
+        if value.is_floating_point():
+            value.lerp_(begun, 1 - share)
+    return result
+
+
 def class_weights(recipe, labels, classes):
     counts = torch.bincount(labels, minlength=classes).clamp(min=1)
     return len(labels) / (classes * counts) if recipe.balanced else torch.ones(classes)
@@ -214,13 +223,14 @@ def train(model, recipe, sets, options):
         optimizer = make_optimizer(model, stage, recipe)
         average = Average(model, recipe.average) if recipe.average else None
         best = Best(recipe.monitor)
-        current = average.model if average else model
+        first = copy.deepcopy(model.state_dict())
         for epoch in range(stage.epochs):
             start = time.perf_counter()
             set_mode(model, stage, recipe)
             rates = [rate_at(stage, epoch * steps + i, steps) for i in range(steps)]
             loss = train_epoch(network, model, average, optimizer, images, labels, recipe, rates, weights)
             history.append({"epoch": len(history) + 1, "loss": loss, "seconds": time.perf_counter() - start})
+            current = blended(average.model if average else model, first, stage.blend)
             if watched:
                 if recipe.bn == "batch-recalibrate":
                     recalibrate(current, images, recipe)

@@ -76,6 +76,15 @@ TEST_F(Finetune, LeavesAModelAReportAndPictures) {
   EXPECT_FALSE(model.data_hash.empty());
 }
 
+TEST_F(Finetune, AShortTrainingWarmsUpForLess) {
+  Arguments arguments = with(quick("run", {"--epochs", "2"}), "--stage", "epochs=8,lr=0.002,warmup=4");
+  const test::Finished done = run(arguments);
+  ASSERT_EQ(done.exit_code, 0) << done.err;
+  const auto options = nlohmann::json::parse(text("run/options.json"));
+  EXPECT_EQ(options.at("recipe").at("stages").at(0).at("epochs"), 2);
+  EXPECT_EQ(options.at("recipe").at("stages").at(0).at("warmup"), 1);
+}
+
 TEST_F(Finetune, SplitListsEveryImageOnce) {
   ASSERT_EQ(run(quick("run", {"--test", "0.2"})).exit_code, 0);
   const auto split = nlohmann::json::parse(text("run/split.json"));

@@ -72,7 +72,7 @@ TEST(Recipe, UnknownNameListsThoseThereAre) {
 
 TEST(Stage, TakesEveryKey) {
   const Stage stage = parse_stage(
-      "epochs=7,lr=0.25,schedule=cosine,warmup=1.5,final=0.1,freeze=3,layer-decay=0.9,patience=2");
+      "epochs=7,lr=0.25,schedule=cosine,warmup=1.5,final=0.1,freeze=3,layer-decay=0.9,patience=2,blend=0.7");
   EXPECT_EQ(stage.epochs, 7);
   EXPECT_EQ(stage.rate, 0.25);
   EXPECT_EQ(stage.schedule, ScheduleKind::cosine);
@@ -82,6 +82,7 @@ TEST(Stage, TakesEveryKey) {
   EXPECT_FALSE(stage.trainable_last);
   EXPECT_EQ(stage.layer_decay, 0.9);
   EXPECT_EQ(stage.patience, 2);
+  EXPECT_EQ(stage.blend, 0.7);
 }
 
 TEST(Stage, RefusesWhatItDoesNotKnow) {
@@ -121,6 +122,7 @@ INSTANTIATE_TEST_SUITE_P(
                     BadRecipe{"NegativeRate", R"({"stages": [{"lr": -1}]})", "rate"},
                     BadRecipe{"BothFreezes", R"({"stages": [{"freeze": 1, "trainable-last": 1}]})", "both"},
                     BadRecipe{"Patience", R"({"stages": [{"patience": 1}]})", "monitored"},
+                    BadRecipe{"Blend", R"({"stages": [{"blend": 1.1}]})", "a blend"},
                     BadRecipe{"Monitor", R"({"stages": [{}], "monitor": "f1"})", "accuracy"},
                     BadRecipe{"Batch", R"({"stages": [{}], "batch": 0})", "batch"},
                     BadRecipe{"Augmentation", R"({"stages": [{}], "augmentation": {"rotation": 7}})",

@@ -27,7 +27,7 @@ FineTuneOptions small_options(const std::filesystem::path& data) {
   options.size = 32;
   options.validation = 0.25;
   options.recipe.stages = {parse_stage("epochs=1,lr=0.01,trainable-last=0"),
-                           parse_stage("epochs=3,lr=0.002,schedule=cosine,warmup=1")};
+                           parse_stage("epochs=3,lr=0.002,schedule=cosine,warmup=1,blend=0.8")};
   options.recipe.batch = 8;
   options.recipe.average = 0.9;
   options.recipe.clip_norm = 1;
@@ -202,6 +202,32 @@ TEST_F(TrainerTest, BatchStatisticsCanBeMeasuredAnew) {
   };
   EXPECT_EQ(kernel_of(*other), kernel_of(*model)) << "measuring changes nothing that is learned";
   EXPECT_NE(all_values(ctx_, *other), trained);
+}
+
+TEST_F(TrainerTest, BlendingLiesBetweenTheWeightsBeforeAndAfter) {
+  options_.recipe.norm = NormMode::frozen;
+  const auto start = all_values(ctx_, *new_model());
+  const auto train = [&](double blend, Monitor monitor) {
+    options_.recipe.stages = {parse_stage("epochs=2,lr=0.01")};
+    options_.recipe.stages[0].blend = blend;
+    options_.recipe.monitor = monitor;
+    const auto model = new_model();
+    EXPECT_TRUE(trainer_for(*model, ctx_).run(hooks()));
+    return all_values(ctx_, *model);
+  };
+  EXPECT_EQ(train(0, Monitor::none), start);
+  const auto trained = train(1, Monitor::none);
+  ASSERT_NE(trained, start);
+  const auto blended = train(0.75, Monitor::none);
+  for (std::size_t i = 0; i < start.size(); ++i) {
+    // One rounding of each product and of the sum.
+    EXPECT_NEAR(blended[i], 0.25 * start[i] + 0.75 * trained[i], 3e-7 * (1 + std::abs(start[i])));
+  }
+
+  // What a look at validation sees, and keeps, is blended, too.
+  rows_.clear();
+  EXPECT_EQ(train(0, Monitor::loss), start);
+  EXPECT_EQ(rows_[0].values.at("val_loss"), rows_[1].values.at("val_loss"));
 }
 
 TEST_F(TrainerTest, PatienceEndsAStage) {
