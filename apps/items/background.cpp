@@ -6,10 +6,11 @@
 namespace pila {
 namespace {
 
-constexpr float kDarkest = 0.86f, kBrightest = 1.28f;  // shadows and reflections on the belt
-constexpr float kSpreads = 3.5f, kLevels = 10;         // what is further away is something else
-constexpr float kAlike = 20;                           // levels, for learning
-constexpr int kNeighbours = 3;                         // of eight, that something needs around it
+constexpr float kDarkest = 0.78f, kBrightest = 1.3f;  // shadows and reflections on the belt
+constexpr float kSpreads = 3.5f, kLevels = 10;        // what is further away is something else
+constexpr float kAlike = 20;                          // levels, for learning
+constexpr float kFaintLevels = 4;                     // the same for other light
+constexpr int kNeighbours = 3;                        // of eight, that something needs around it
 
 constexpr float kFollow = 0.05f, kFollowSpread = 0.02f;  // a frame
 constexpr float kStillTravel = 3;                        // lengths of the picture
@@ -137,6 +138,48 @@ void Background::compare(const PictureGrid& grid, std::vector<std::uint8_t>& mas
       mask[index] = around >= kNeighbours ? 1 : 0;
     }
   }
+  find_faint(grid);
+  fill(mask);
+}
+
+void Background::find_faint(const PictureGrid& grid) {
+  float across = 0, along = 1e-3f;
+  for (std::size_t index = 0; index < cells_.size(); ++index) {
+    const CellColour &colour = grid.cells[index], &belt = cells_[index].mean;
+    if (distance(colour, belt) > limit(cells_[index].spread)) continue;
+    for (int i = 0; i < 3; ++i) {
+      across += colour[i] * belt[i];
+      along += belt[i] * belt[i];
+    }
+  }
+  const float light = across / along;
+  faint_.resize(cells_.size());
+  for (std::size_t index = 0; index < cells_.size(); ++index) {
+    const Cell& cell = cells_[index];
+    const CellColour belt = {light * cell.mean[0], light * cell.mean[1], light * cell.mean[2]};
+    const float most = kSpreads * cell.spread + kFaintLevels;
+    faint_[index] = squared_difference(grid.cells[index], belt) > most * most ? 1 : 0;
+  }
+}
+
+// A stretch of a row or column in other light, from something to something or to the picture's rim, is a dark
+// part of a thing: a shadow has belt on its other side.
+void Background::fill(std::vector<std::uint8_t>& mask) const {
+  std::vector<std::size_t> filled;
+  const auto fill_line = [&](int first, int step, int count) {
+    const auto at = [&](int i) { return static_cast<std::size_t>(first + i * step); };
+    for (int begin = 0, end = 0; begin < count; begin = std::max(end, begin + 1)) {
+      end = begin;
+      while (end < count && mask[at(end)] == 0 && faint_[at(end)] != 0) ++end;
+      const bool before = begin > 0 && mask[at(begin - 1)] != 0, behind = end < count && mask[at(end)] != 0;
+      const bool open = (begin > 0 && !before) || (end < count && !behind);
+      if (open || !(before || behind)) continue;
+      for (int i = begin; i < end; ++i) filled.push_back(at(i));
+    }
+  };
+  for (int row = 0; row < rows_; ++row) fill_line(row * columns_, 1, columns_);
+  for (int column = 0; column < columns_; ++column) fill_line(column, columns_, rows_);
+  for (const std::size_t index : filled) mask[index] = 1;
 }
 
 void Background::adapt(const PictureGrid& grid, std::span<const std::uint8_t> mask, double travel) {

@@ -16,8 +16,8 @@ class Background {
   void learn(std::span<const PictureGrid> grids);
   bool learned() const { return !cells_.empty(); }
 
-  // Marks with 1 what is not the belt, cell by cell. More or less light on the belt is still the belt, and so
-  // are single cells.
+  // Marks with 1 what is not the belt, cell by cell. More or less light on the belt is still the belt, unless
+  // there is something on both sides of it, and so are single cells.
   void compare(const PictureGrid& grid, std::vector<std::uint8_t>& mask);
 
   // Follows light and wear where nothing lies. `travel`: by how many lengths of the picture the belt has
@@ -35,11 +35,14 @@ class Background {
     float travel = 0;  // of the belt while covered by the colour `cover`
     CellColour cover{};
   };
+  void find_faint(const PictureGrid& grid);
+  void fill(std::vector<std::uint8_t>& mask) const;
   void heal(const PictureGrid& grid);
 
   int columns_ = 0, rows_ = 0;
   std::vector<Cell> cells_;
   std::vector<std::uint8_t> unlike_;  // with a frame of zeros, before single cells are let go
+  std::vector<std::uint8_t> faint_;   // in other light than the belt as a whole
 };
 
 }  // namespace pila

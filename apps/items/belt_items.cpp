@@ -6,8 +6,9 @@
 namespace pila {
 namespace {
 
-constexpr double kStepOfVotes = 1;  // cells: a belt that stands still has no more to say
-constexpr double kLeastRun = 1.5;   // cells
+constexpr double kStepOfVotes = 1;                     // cells: a belt that stands still has no more to say
+constexpr double kCovered = 0.5, kStillCovered = 0.3;  // share of votes; the latter within a known item
+constexpr double kLeastRun = 1.5;                      // cells
 constexpr double kLeastGap = 1;
 constexpr double kTolerance = 0.75;  // of places
 constexpr double kLeastToJudge = 2;  // cells in view
@@ -56,7 +57,11 @@ void BeltItems::find_runs() {
   };
   for (std::size_t i = 0; i < votes_.size(); ++i) {
     const Votes& votes = votes_[i];
-    if (votes.covered == 0 || 2 * votes.covered < votes.seen) continue;
+    const bool known = std::ranges::any_of(items_, [&](const BeltItem& item) {
+      return item.covered && item.begin <= belt(i) && belt(i) < item.end;
+    });
+    const double least = known ? kStillCovered : kCovered;
+    if (votes.covered == 0 || votes.covered < least * votes.seen) continue;
     if (!runs_.empty() && belt(i) - runs_.back().end <= kLeastGap) {
       runs_.back().end = belt(i + 1);
     } else {
@@ -106,6 +111,7 @@ void BeltItems::assign_runs(std::int64_t frame, double seconds) {
       owner->begins = owner->ends = 0;
       owner->evidence.merge(std::move(item.evidence));
       item.evidence = Evidence();
+      item.covered = false;
     }
     if (owner != nullptr) {
       owner->covered = true;

@@ -162,8 +162,9 @@ double BeltMotion::step(const BeltProfile& now, double seconds) {
       learn(shift, expected, since_key_);
     } else if (!sure) {
       shift = lost(expected);
-    } else if (score < 0) {
-      sureness_ -= 0.1;
+    } else {
+      shift = expected;  // nothing speaks for another one
+      if (score < 0) sureness_ -= 0.1;
     }
     renew = std::abs(shift) >= kKeyTravel || since_key_ > kKeyIntervals * interval_ || score < 0.7;
   }

@@ -14,11 +14,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// With the digits that mean something.
-double rounded(double value, double unit) { return std::round(value / unit) * unit; }
-double milliseconds(double value) { return rounded(value, 1e-3); }
-double seconds(double value) { return rounded(value, 1e-4); }
-double share(float value) { return rounded(value, 1e-6); }
+// With the digits that mean something: divided, not multiplied, the double is the one that prints as short.
+double rounded(double value, double per_unit) { return std::round(value * per_unit) / per_unit; }
+double milliseconds(double value) { return rounded(value, 1e3); }
+double seconds(double value) { return rounded(value, 1e4); }
+double share(float value) { return rounded(value, 1e6); }
 
 std::string text_of(const Json& line) { return line.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
@@ -36,7 +36,7 @@ std::string to_json(const ItemReport& report, double unix_time, std::size_t top)
   }
   Json line = {{"type", "item"},
                {"item", item.number},
-               {"time", rounded(unix_time, 1e-3)},
+               {"time", rounded(unix_time, 1e3)},
                {"label", report.label},
                {"recognised", item.recognised},
                {"probability", share(item.probabilities[item.label])},

@@ -67,34 +67,43 @@ void BeltFilm::draw(double seconds, double light, media::Image& image) {
   std::uint64_t state = random_();
   std::uint8_t* pixel = image.pixels.data();
   struct Place {
-    const Thing* thing = nullptr;
+    const Thing* thing = nullptr;  // or of its shadow
     double belt = 0;
     std::size_t texture = 0;
+    double along = 0;  // the thing: from 0 to 1, and more in the shadow
   };
+  const double shadow = options_.shadow < 1 ? options_.least_gap / 2 * length() : 0;
   std::vector<Place> places(static_cast<std::size_t>(length()));
   for (std::size_t i = 0; i < places.size(); ++i) {
     const double from_entry =
         options_.backwards ? length() - 1 - static_cast<double>(i) : static_cast<double>(i);
     const double belt = entry - from_entry - 0.5;
-    const auto holds = [&](const Thing& thing) { return belt >= thing.begin && belt < thing.end; };
+    const auto holds = [&](const Thing& thing) { return belt >= thing.begin && belt < thing.end + shadow; };
     const auto thing = std::find_if(things_.begin(), things_.end(), holds);
     places[i] = {
         thing == things_.end() ? nullptr : &*thing, belt,
-        static_cast<std::size_t>(static_cast<std::int64_t>(std::floor(belt / 2)) & (kTextureSide - 1))};
+        static_cast<std::size_t>(static_cast<std::int64_t>(std::floor(belt / 2)) & (kTextureSide - 1)),
+        thing == things_.end() ? 0 : (belt - thing->begin) / (thing->end - thing->begin)};
   }
   for (int y = 0; y < options_.height; ++y) {
     for (int x = 0; x < options_.width; ++x, pixel += 3) {
       const int across = options_.vertical ? x : y;
-      const auto& [thing, belt, along] = places[static_cast<std::size_t>(options_.vertical ? y : x)];
+      const auto& [thing, belt, texel, along] = places[static_cast<std::size_t>(options_.vertical ? y : x)];
       const double texture =
-          texture_[static_cast<std::size_t>(across / 2 % kTextureSide * kTextureSide) + along];
-      const bool covered = thing != nullptr && across >= thing->low && across < thing->high;
+          texture_[static_cast<std::size_t>(across / 2 % kTextureSide * kTextureSide) + texel];
+      const bool within = thing != nullptr && across >= thing->low && across < thing->high;
+      const bool shaded = within && along >= 1;
+      const bool dark = within && options_.middle < 1 && std::abs(along - 0.5) < 0.25;
+      const bool covered = within && !shaded && !dark;
       const bool other =
           covered && std::fmod(belt - thing->begin + 0.6 * across, 2 * thing->stripe) < thing->stripe;
       for (int i = 0; i < 3; ++i) {
         state = state * 6364136223846793005ULL + 1442695040888963407ULL;
         const double noise = (static_cast<double>(state >> 40) / (1 << 24) - 0.5) * 2 * options_.noise;
-        const double value = other ? thing->other[i] : covered ? thing->colour[i] : kBelt[i] + texture;
+        const double belt_value = dark     ? options_.middle * kBelt[i]
+                                  : shaded ? options_.shadow * (kBelt[i] + texture)
+                                           : kBelt[i] + texture;
+        const double value = other ? thing->other[i] : covered ? thing->colour[i] : belt_value;
         pixel[i] = static_cast<std::uint8_t>(std::clamp(value * light + noise, 0.0, 255.0));
       }
     }

@@ -121,6 +121,27 @@ TEST(BeltItems, AreCountedWhereTheyLookAlike) {
   expect_truth(options);
 }
 
+// A dark battery on a dark belt shows its ends alone.
+TEST(BeltItems, AreOneWhereTheirMiddleIsHardlyDarkerThanTheBelt) {
+  for (int way = 0; way < 4; ++way) {
+    FilmOptions options = film(71, 12, way);
+    options.belt_texture = 4;
+    options.noise = 4;
+    options.middle = 0.85;
+    expect_truth(options);
+  }
+}
+
+TEST(BeltItems, AreCountedWithoutTheirShadows) {
+  for (int way = 0; way < 4; ++way) {
+    FilmOptions options = film(81, 12, way);
+    options.belt_texture = 4;
+    options.noise = 4;
+    options.shadow = 0.8;
+    expect_truth(options);
+  }
+}
+
 TEST(BeltItems, AnEmptyBeltHasNone) {
   for (const double drift : {0.0, 0.5}) {
     FilmOptions options = film(61, 8);
