@@ -319,8 +319,8 @@ StartModel load_start_model(const Context& ctx, const FineTuneOptions& options) 
   return start;
 }
 
-DataSet read_images(FineTuneOptions options, const fs::path& run, std::int64_t size) {
-  options.data = data_folders(options, run, say);
+DataSet read_images(FineTuneOptions options, const DataFolders& folders, std::int64_t size) {
+  options.data = folders.paths();
   const std::size_t count = list_image_folders(options.data, options.exclude).images.size();
   Progress progress("images read", static_cast<std::int64_t>(count), true);
   const ReadingHooks reading{[&](std::size_t) { progress.advance(); }, interrupted};
@@ -328,13 +328,6 @@ DataSet read_images(FineTuneOptions options, const fs::path& run, std::int64_t s
       options, size, [&](const std::string& line) { progress.note(line); }, reading);
   progress.note(fmt::format("{} images of {} classes", data.readable().size(), data.classes.size()));
   return data;
-}
-
-Evaluation begin_run(const Context& ctx, const FineTuneOptions& options, const RunFolder& folder,
-                     const StartModel& start, const DataSet& data) {
-  FineTuning run(ctx, options, folder, start, data);
-  run.begin();
-  return run.run();
 }
 
 Evaluation continue_run(const Context& ctx, const FineTuneOptions& options, const RunFolder& folder,
@@ -349,7 +342,9 @@ Evaluation run_or_continue(const Context& ctx, const FineTuneOptions& options, c
                            const StartModel& start, const DataSet& data) {
   std::error_code ignored;
   if (!fs::exists(RunFolder{path}.checkpoint(), ignored)) {
-    return begin_run(ctx, options, RunFolder::create(path), start, data);
+    FineTuning run(ctx, options, RunFolder::create(path), start, data);
+    run.begin();
+    return run.run();
   }
   const RunFolder folder = RunFolder::open(path);
   const Checkpoint checkpoint = load_checkpoint(folder.checkpoint());
@@ -366,8 +361,12 @@ Evaluation fine_tune(const FineTuneOptions& options, const fs::path& out) {
   const Context ctx(open_device(options.device, options.threads));
   const RunFolder folder = RunFolder::create(out);
   const StartModel start = load_start_model(ctx, options);
-  const DataSet data = read_images(options, out, start.size());
-  return begin_run(ctx, options, folder, start, data);
+  DataFolders folders(options, out, say);
+  const DataSet data = read_images(options, folders, start.size());
+  FineTuning run(ctx, options, folder, start, data);
+  folders.keep();
+  run.begin();
+  return run.run();
 }
 
 Evaluation resume_fine_tuning(const fs::path& path, const FineTuneOptions& machine) {
@@ -379,7 +378,9 @@ Evaluation resume_fine_tuning(const fs::path& path, const FineTuneOptions& machi
   options.cache_bytes = machine.cache_bytes;
   const Context ctx(open_device(options.device, options.threads));
   const StartModel start = load_start_model(ctx, options);
-  const DataSet data = read_images(options, path, start.size());
+  DataFolders folders(options, path, say);
+  const DataSet data = read_images(options, folders, start.size());
+  folders.keep();
   return continue_run(ctx, options, folder, start, data, checkpoint);
 }
 
@@ -387,7 +388,9 @@ RepeatSummary repeat_fine_tuning(const FineTuneOptions& options, const fs::path&
   check(options);
   const Context ctx(open_device(options.device, options.threads));
   const StartModel start = load_start_model(ctx, options);
-  const DataSet data = read_images(options, out, start.size());
+  DataFolders folders(options, out, say);
+  const DataSet data = read_images(options, folders, start.size());
+  folders.keep();
   RepeatSummary summary;
   for (int r = 0; r < repeats; ++r) {
     FineTuneOptions repeat = options;

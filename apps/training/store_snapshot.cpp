@@ -6,27 +6,38 @@
 namespace fs = std::filesystem;
 
 namespace pila {
+namespace {
 
-std::vector<fs::path> data_folders(const FineTuneOptions& options, const fs::path& run,
-                                   const NoteHook& note) {
-  std::vector<fs::path> folders;
+void take_out(const fs::path& store, const fs::path& snapshot, const FineTuneOptions& options,
+              const NoteHook& note) {
+  const ExportedPictures exported =
+      export_pictures(store, snapshot, {options.store_verdicts, false}, [] { return !interrupted(); });
+  for (const std::string& warning : exported.warnings) note(warning);
+  note(store.string() + ": " + std::to_string(exported.pictures) + " pictures, kept in " + snapshot.string());
+}
+
+}  // namespace
+
+DataFolders::DataFolders(const FineTuneOptions& options, const fs::path& run, const NoteHook& note)
+    : DataFolders() {
   for (const fs::path& data : options.data) {
-    const fs::path snapshot = run / ("pictures-" + std::to_string(folders.size() + 1));
+    const fs::path snapshot = run / ("pictures-" + std::to_string(paths_.size() + 1));
     std::error_code ignored;
-    if (!fs::exists(snapshot, ignored)) {
-      if (!looks_like_store(data)) {
-        folders.push_back(data);
-        continue;
-      }
-      const ExportedPictures exported =
-          export_pictures(data, snapshot, {options.store_verdicts, false}, [] { return !interrupted(); });
-      for (const std::string& warning : exported.warnings) note(warning);
-      note(data.string() + ": " + std::to_string(exported.pictures) + " pictures, kept in " +
-           snapshot.string());
+    if (fs::exists(snapshot, ignored)) {
+      paths_.push_back(snapshot);
+    } else if (looks_like_store(data)) {
+      take_out(data, snapshot, options, note);
+      made_.push_back(snapshot);
+      paths_.push_back(snapshot);
+    } else {
+      paths_.push_back(data);
     }
-    folders.push_back(snapshot);
   }
-  return folders;
+}
+
+DataFolders::~DataFolders() {
+  std::error_code ignored;
+  for (const fs::path& folder : made_) fs::remove_all(folder, ignored);
 }
 
 }  // namespace pila

@@ -254,6 +254,15 @@ TEST_F(Finetune, LearnsFromAStoreAlone) {
   EXPECT_EQ(cut.exit_code, 1);
   EXPECT_THAT(cut.err, HasSubstr("cut.sqlite: "));
   EXPECT_EQ(run(quick("x", {"--store-verdicts", "80"})).exit_code, 2);
+
+  // What goes wrong once the pictures are taken out leaves room for another try.
+  const Arguments unknown = {"--store-verdicts", "0.8", "--exclude", "cube"};
+  Arguments stores = with(quick("again", unknown), "--data", at("belt.sqlite"));
+  EXPECT_EQ(run(stores).exit_code, 1);
+  EXPECT_TRUE(fs::is_empty(at("again")));
+  stores.insert(stores.end(), {"--data", at("cut.sqlite")});
+  EXPECT_EQ(run(stores).exit_code, 1);
+  EXPECT_TRUE(fs::is_empty(at("again")));
 }
 
 TEST_F(Finetune, RepeatsGiveATableAndGoOn) {
