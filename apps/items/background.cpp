@@ -10,6 +10,7 @@ constexpr float kDarkest = 0.78f, kBrightest = 1.3f;  // shadows and reflections
 constexpr float kSpreads = 3.5f, kLevels = 10;        // what is further away is something else
 constexpr float kAlike = 20;                          // levels, for learning
 constexpr float kFaintLevels = 4;                     // the same for other light
+constexpr float kLongestFaint = 0.3f;                 // of the picture
 constexpr int kNeighbours = 3;                        // of eight, that something needs around it
 
 constexpr float kFollow = 0.05f, kFollowSpread = 0.02f;  // a frame
@@ -162,18 +163,19 @@ void Background::find_faint(const PictureGrid& grid) {
   }
 }
 
-// A stretch of a row or column in other light, from something to something or to the picture's rim, is a dark
-// part of a thing: a shadow has belt on its other side.
+// A short stretch of a row or column in other light, from something to something or to the picture's rim, is
+// a dark part of a thing: a shadow has belt on its other side.
 void Background::fill(std::vector<std::uint8_t>& mask) const {
   std::vector<std::size_t> filled;
   const auto fill_line = [&](int first, int step, int count) {
+    const int longest = static_cast<int>(kLongestFaint * static_cast<float>(count));
     const auto at = [&](int i) { return static_cast<std::size_t>(first + i * step); };
     for (int begin = 0, end = 0; begin < count; begin = std::max(end, begin + 1)) {
       end = begin;
       while (end < count && mask[at(end)] == 0 && faint_[at(end)] != 0) ++end;
       const bool before = begin > 0 && mask[at(begin - 1)] != 0, behind = end < count && mask[at(end)] != 0;
       const bool open = (begin > 0 && !before) || (end < count && !behind);
-      if (open || !(before || behind)) continue;
+      if (open || !(before || behind) || end - begin > longest) continue;
       for (int i = begin; i < end; ++i) filled.push_back(at(i));
     }
   };

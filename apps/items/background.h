@@ -17,7 +17,7 @@ class Background {
   bool learned() const { return !cells_.empty(); }
 
   // Marks with 1 what is not the belt, cell by cell. More or less light on the belt is still the belt, unless
-  // there is something on both sides of it, and so are single cells.
+  // there is something close on both sides of it, and so are single cells.
   void compare(const PictureGrid& grid, std::vector<std::uint8_t>& mask);
 
   // Follows light and wear where nothing lies. `travel`: by how many lengths of the picture the belt has

@@ -72,7 +72,7 @@ void BeltFilm::draw(double seconds, double light, media::Image& image) {
     std::size_t texture = 0;
     double along = 0;  // the thing: from 0 to 1, and more in the shadow
   };
-  const double shadow = options_.shadow < 1 ? options_.least_gap / 2 * length() : 0;
+  const double shadow = options_.shadow < 1 ? options_.shadow_width * length() : 0;
   std::vector<Place> places(static_cast<std::size_t>(length()));
   for (std::size_t i = 0; i < places.size(); ++i) {
     const double from_entry =

@@ -24,8 +24,9 @@ struct FilmOptions {
   double dropped = 0;                       // share of frames that are missing
   double jitter = 0;                        // of the times, in frame intervals
   bool grey = false;                        // items all alike, without colour
-  double middle = 1;  // below 1, the middle half of every item is the plain belt in so much light
-  double shadow = 1;  // light on a strip of belt, half as wide as the least gap, behind every item
+  double middle = 1;           // below 1, the middle half of every item is the plain belt in so much light
+  double shadow = 1;           // light on a strip of belt behind every item
+  double shadow_width = 0.03;  // pictures
   double fps = 30;
 };
 

@@ -139,6 +139,8 @@ TEST(BeltItems, AreCountedWithoutTheirShadows) {
     options.noise = 4;
     options.shadow = 0.8;
     expect_truth(options);
+    options.least_gap = options.most_gap = options.shadow_width = 0.4;  // from each to the next
+    expect_truth(options);
   }
 }
 
