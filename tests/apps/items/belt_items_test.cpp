@@ -121,12 +121,17 @@ TEST(BeltItems, AreCountedWhereTheyLookAlike) {
   expect_truth(options);
 }
 
+// On a belt that is plain enough to tell other light on it.
+FilmOptions plain_film(std::uint64_t seed, int way) {
+  FilmOptions options = film(seed, 12, way);
+  options.belt_texture = options.noise = 4;
+  return options;
+}
+
 // A dark battery on a dark belt shows its ends alone.
 TEST(BeltItems, AreOneWhereTheirMiddleIsHardlyDarkerThanTheBelt) {
   for (int way = 0; way < 4; ++way) {
-    FilmOptions options = film(71, 12, way);
-    options.belt_texture = 4;
-    options.noise = 4;
+    FilmOptions options = plain_film(71, way);
     options.middle = 0.85;
     expect_truth(options);
   }
@@ -134,9 +139,7 @@ TEST(BeltItems, AreOneWhereTheirMiddleIsHardlyDarkerThanTheBelt) {
 
 TEST(BeltItems, AreCountedWithoutTheirShadows) {
   for (int way = 0; way < 4; ++way) {
-    FilmOptions options = film(81, 12, way);
-    options.belt_texture = 4;
-    options.noise = 4;
+    FilmOptions options = plain_film(81, way);
     options.shadow = 0.8;
     expect_truth(options);
     options.least_gap = options.most_gap = options.shadow_width = 0.4;  // from each to the next
