@@ -1,4 +1,6 @@
 // pila-dataset synth: a data set that the program draws itself.
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <memory>
@@ -99,13 +101,20 @@ void add_belt_options(CLI::App& command, SynthOptions& options, CLI::Option* bel
       "and flickering light, blur, dirt)",
       "LEVEL")
       ->check(CLI::IsMember({"easy", "normal", "hard"}));
-  add("--series", data.series, "makes of batteries: the classes", "K")
-      ->check(CLI::Range(2, synth::most_series()));
+  add("--series", data.series,
+      fmt::format("makes of batteries: the classes, up to {}, or {} invented ones", synth::most_series(false),
+                  synth::most_series(true))
+          .c_str(),
+      "K");
   add("--fps", data.fps, "frames a second", "F")->check(CLI::Range(1.0, 1000.0));
   add("--speed", data.belt_mm_per_s, "of the belt, in millimetres a second", "MM")
       ->check(CLI::Range(1.0, 5000.0));
   add("--stills", data.stills, "pictures of each class to learn from; 0 for none", "N")
       ->check(CLI::Range(0, 100000));
+  command
+      .add_flag("--invented", data.invented, "makes that are drawn by chance, and none of the designed ones")
+      ->needs(belt)
+      ->group(kGroup);
   command.add_flag("--with-nothing", data.with_nothing, "add stills of the bare belt: class \"nothing\"")
       ->needs(belt)
       ->group(kGroup);

@@ -15,6 +15,7 @@
 #include "apps/synth/draw.h"
 #include "apps/synth/folder.h"
 #include "apps/synth/series.h"
+#include "apps/synth/series_label.h"
 #include "engine/core/error.h"
 
 namespace fs = std::filesystem;
@@ -29,7 +30,7 @@ constexpr const char* kVideo = "belt.avi";
 
 void check(const BeltOptions& options) {
   expect_range("items", options.items, 1, 100'000);
-  expect_range("series", options.series, 2, series_count());
+  expect_range("series", options.series, 2, most_series(options.invented));
   expect_range("pixels for the width", options.width, 64, 4096);
   expect_range("pixels for the height", options.height, 64, 4096);
   expect_range("frames a second", options.fps, 1, 1000);
@@ -47,12 +48,21 @@ BeltPlan plan_of(const BeltOptions& options) {
           kVideoSpecimens,    options.fps,   options.seed};
 }
 
+std::vector<Series> series_of(const BeltOptions& options) {
+  std::vector<Series> all;
+  for (int i = 0; i < options.series; ++i) {
+    all.push_back(options.invented ? invented_series(i) : designed_series(i));
+  }
+  return all;
+}
+
 class BeltWriter {
  public:
   BeltWriter(const fs::path& folder, const BeltOptions& options, const std::function<bool()>& progress)
       : folder_(folder),
         options_(options),
         progress_(progress),
+        series_(series_of(options)),
         conditions_(conditions_of(options.level)),
         camera_(camera_of(options)),
         scene_(camera_, conditions_, options.seed) {}
@@ -68,7 +78,7 @@ class BeltWriter {
     Random random(options_.seed, std::int64_t{series} << 32 | specimen, kSpecimen);
     // Most are worn a little.
     const double wear = conditions_.wear * between(random, 0.2, 1) * between(random, 0.6, 1);
-    return series_label(series, random, wear);
+    return series_label(series_[static_cast<std::size_t>(series)], random, wear);
   }
   Sprite sprite(const BeltItem& item, media::Image label) const {
     const Cylinder cylinder(std::move(label), Battery::kLength, Battery::kDiameter, item.roll);
@@ -80,6 +90,7 @@ class BeltWriter {
   const fs::path& folder_;
   const BeltOptions& options_;
   const std::function<bool()>& progress_;
+  const std::vector<Series> series_;
   const Conditions conditions_;
   const BeltCamera camera_;
   const BeltScene scene_;
@@ -124,8 +135,10 @@ void BeltWriter::write_video() {
     }
   }
   video->finish();
-  write_truth(folder_ / "truth.json",
-              {kVideo, name_of(options_.level), options_.series, options_.fps, options_.seed}, plan);
+  std::vector<std::string> classes;
+  for (const Series& one : series_) classes.push_back(one.name);
+  write_truth(folder_ / "truth.json", {kVideo, name_of(options_.level), classes, options_.fps, options_.seed},
+              plan);
 }
 
 void BeltWriter::write_stills() {
@@ -141,7 +154,8 @@ void BeltWriter::write_stills() {
 void BeltWriter::write_specimen(int series, int specimen) {
   const bool nothing = series == options_.series;
   const int number = kVideoSpecimens + specimen;
-  const fs::path place = folder_ / "stills" / (nothing ? "nothing" : series_name(series)) /
+  const fs::path place = folder_ / "stills" /
+                         (nothing ? "nothing" : series_[static_cast<std::size_t>(series)].name) /
                          (nothing ? numbered("belt-%02d", specimen + 1) : specimen_name(number));
   make_folder(place);
   const media::Image printed = nothing ? media::Image() : label(series, number);
@@ -176,7 +190,10 @@ void BeltWriter::save_still(const fs::path& place, int number, std::span<const P
 
 }  // namespace
 
-int most_series() { return series_count(); }
+int most_series(bool invented) {
+  constexpr int kMostInvented = 1000;
+  return invented ? kMostInvented : designed_series_count();
+}
 
 const char* name_of(Level level) {
   return level == Level::easy ? "easy" : level == Level::normal ? "normal" : "hard";

@@ -11,8 +11,9 @@
 namespace pila::synth {
 
 struct BeltOptions {
-  int items = 30;  // of the video
-  int series = 9;  // classes: 2 to series_count()
+  int items = 30;         // of the video
+  int series = 9;         // classes: 2 to most_series()
+  bool invented = false;  // series drawn by chance, and not the designed ones
   Level level = Level::normal;
   int width = 640, height = 360;
   double fps = 30;
@@ -23,7 +24,7 @@ struct BeltOptions {
   std::uint64_t seed = 0;
   int threads = 0;  // 0: one for each core
 };
-int most_series();
+int most_series(bool invented);
 const char* name_of(Level level);
 
 // How many frames and stills there will be. Throws UsageError for options out of range.

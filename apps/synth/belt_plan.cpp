@@ -5,7 +5,7 @@
 
 #include "apps/synth/cylinder.h"
 #include "apps/synth/draw.h"
-#include "apps/synth/series.h"
+#include "apps/synth/series_label.h"
 
 namespace pila::synth {
 namespace {

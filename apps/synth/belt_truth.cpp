@@ -6,7 +6,6 @@
 #include <span>
 #include <vector>
 
-#include "apps/synth/series.h"
 #include "weights/atomic_file.h"
 
 namespace pila::synth {
@@ -18,10 +17,10 @@ using Json = nlohmann::ordered_json;
 double short_seconds(double seconds) { return std::round(seconds * 1e6) / 1e6; }
 double short_pixels(double pixels) { return std::round(pixels * 1e3) / 1e3; }
 
-Json item_json(const BeltPlan& plan, std::size_t i, int entered, int left) {
+Json item_json(const TruthHeader& header, const BeltPlan& plan, std::size_t i, int entered, int left) {
   const BeltItem& item = plan.items()[i];
   return {{"item", i + 1},
-          {"class", series_name(item.series)},
+          {"class", header.classes[static_cast<std::size_t>(item.series)]},
           {"specimen", specimen_name(item.specimen)},
           {"entered_frame", entered},
           {"left_frame", left},
@@ -64,9 +63,9 @@ void write_truth(const std::filesystem::path& file, const TruthHeader& header, c
     }
     frames.push_back({{"index", frame}, {"seconds", short_seconds(seconds)}, {"items", std::move(seen)}});
   }
-  Json classes = Json::array(), list = Json::array();
-  for (int series = 0; series < header.series; ++series) classes.push_back(series_name(series));
-  for (std::size_t i = 0; i < items.size(); ++i) list.push_back(item_json(plan, i, entered[i], left[i]));
+  Json list = Json::array();
+  for (std::size_t i = 0; i < items.size(); ++i)
+    list.push_back(item_json(header, plan, i, entered[i], left[i]));
 
   const Json head = {{"video", header.video},
                      {"level", header.level},
@@ -77,7 +76,7 @@ void write_truth(const std::filesystem::path& file, const TruthHeader& header, c
                      {"mm_per_px", camera.mm_per_pixel()},
                      {"belt_mm_per_s", camera.belt_mm_per_s},
                      {"direction", "right"},
-                     {"classes", std::move(classes)}};
+                     {"classes", header.classes}};
   // A line for each item and frame.
   std::string text = head.dump(1);
   text.resize(text.rfind('\n'));

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "apps/synth/belt_plan.h"
 
@@ -14,7 +15,7 @@ std::string specimen_name(int specimen);
 
 struct TruthHeader {
   std::string video, level;
-  int series = 0;
+  std::vector<std::string> classes;  // by series
   double fps = 0;
   std::uint64_t seed = 0;
 };

@@ -1,20 +1,43 @@
 // Series of AA batteries that nobody sells: the classes of a belt.
 #pragma once
 
-#include "apps/media/image.h"
-#include "engine/core/random.h"
+#include <string>
+
+#include "apps/synth/label.h"
 
 namespace pila::synth {
 
-// Neighbours in number share their colours, in about equal parts, so that colours alone do not tell them.
-int series_count();
-const char* series_name(int series);  // as a class: "voltra_max"
+enum class Pattern {
+  plus_cap,
+  minus_cap,
+  slant,
+  two_rings,
+  middle_band,
+  lengthwise,
+  chevrons,
+  dots,
+  slant_back,
+  wave,
+  checks,
+  triangles
+};
+enum class Emblem { disc, diamond, bolt, bars };
 
-struct Battery {
-  static constexpr double kLength = 49.5, kDiameter = 14.5;  // mm, without the pole
+struct Series {
+  std::string name;  // as a class: "voltra_max"
+  std::string brand, line;
+  Colours colours;
+  Pattern pattern;
+  Emblem emblem;
+  double text_at;  // the brand's middle, as a share of the length
 };
 
-// The label of one specimen, unrolled as Cylinder wants it. `wear` from 0, fresh from the pack, to 1.
-media::Image series_label(int series, Random specimen, double wear);
+// The designed ones. Neighbours in number share their colours, in about equal parts, so that colours alone do
+// not tell them.
+int designed_series_count();
+const Series& designed_series(int number);
+
+// Any number of others, drawn by chance; of these, too, some neighbours share their colours.
+Series invented_series(int number);
 
 }  // namespace pila::synth

@@ -163,10 +163,37 @@ TEST(BeltTest, ShowsAnItemWhereTheTruthSaysAndNowhereElse) {
   EXPECT_GT(looked_at, 12);
 }
 
+TEST(SeriesTest, InventedOnesAreReadableAndNoneOfTheDesigned) {
+  constexpr int kCount = 150;
+  std::set<std::string> names, prints;
+  for (int i = 0; i < designed_series_count(); ++i) prints.insert(designed_series(i).brand);
+  int repeated = 0;
+  for (int i = 0; i < kCount; ++i) {
+    const Series series = invented_series(i);
+    EXPECT_TRUE(names.insert(series.name).second) << series.name;
+    repeated += !prints.insert(series.brand).second;
+    int contrast = 0;
+    for (std::size_t c = 0; c < 3; ++c) contrast += std::abs(series.colours.body[c] - series.colours.text[c]);
+    EXPECT_GE(contrast, 150) << series.name;
+    EXPECT_EQ(series.colours.body == invented_series(i + 1).colours.body, i % 3 != 2) << i;
+  }
+  EXPECT_LT(repeated, kCount / 20);
+}
+
+TEST(BeltTest, DrawsInventedSeries) {
+  const TemporaryFolder folder;
+  BeltOptions options = small();
+  options.invented = true;
+  write_belt(folder.path(), options, go_on);
+  const json truth = json::parse(test::read_text(folder.path() / "truth.json"));
+  EXPECT_EQ(truth.at("classes"), json({"invented-001", "invented-002"}));
+  EXPECT_TRUE(fs::exists(folder.path() / "stills/invented-002/specimen-04/0001.jpg"));
+}
+
 TEST(BeltTest, KeepsTheStillsSpecimensOutOfTheVideo) {
   const TemporaryFolder folder;
   write_belt(folder.path(), small(), go_on);
-  const std::string first = series_name(0), second = series_name(1);
+  const std::string first = designed_series(0).name, second = designed_series(1).name;
   EXPECT_THAT(files_in(folder.path()),
               testing::UnorderedElementsAre(
                   "belt.avi", "truth.json", "stills/" + first + "/specimen-04/0001.jpg",
@@ -222,7 +249,7 @@ TEST(BeltTest, RefusesOptionsOutOfRange) {
   };
   refused([](BeltOptions& options) { options.items = 0; });
   refused([](BeltOptions& options) { options.series = 1; });
-  refused([](BeltOptions& options) { options.series = most_series() + 1; });
+  refused([](BeltOptions& options) { options.series = most_series(false) + 1; });
   refused([](BeltOptions& options) { options.width = 63; });
   refused([](BeltOptions& options) { options.height = 5000; });
   refused([](BeltOptions& options) { options.fps = std::nan(""); });
