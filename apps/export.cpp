@@ -26,6 +26,7 @@ int main(int argc, char** argv) {
   app.add_option("--labels", options.labels,
                  "onnx, int8: names of the classes, one a line, in the model's order")
       ->type_name("FILE");
+  app.add_flag("--no-top", options.no_top, "keras: the backbone alone, as Keras' include_top=False has it");
   app.add_option("--batch", options.batch, "onnx: how many images a run takes, 0 for any number")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str()

@@ -78,7 +78,7 @@ struct Arguments {
   std::filesystem::path out, resume;
   int repeat = 1;
   std::size_t cache_mb = 1024;
-  bool refit = false, no_refit = false;
+  bool refit = false, no_refit = false, fetch = false;
 };
 
 void add_data_options(CLI::App& app, Arguments& arguments) {
@@ -126,6 +126,8 @@ void add_model_options(CLI::App& app, Arguments& arguments) {
          "imagenet, none, or a Keras file: of a model of one's own, the head's known classes are kept")
       ->capture_default_str()
       ->type_name("imagenet|FILE|none");
+  app.add_flag("--fetch", arguments.fetch,
+               "print where the weights lie, fetching them where they are not here yet, and end");
   app.add_option("--width", options.width, "width of the network (default: the weight file's, else 1)")
       ->type_name("ALPHA");
   app.add_option("--size", options.size, "side of the square input (default: the model file's, else 224)")
@@ -192,13 +194,18 @@ int print_report(const Evaluation& evaluation, const std::filesystem::path& fold
 
 int run(Arguments& arguments) {
   FineTuneOptions& options = arguments.options;
+  if (arguments.fetch) {
+    if (options.weights == "none") throw UsageError("--fetch: there is nothing to fetch for --weights none");
+    std::printf("%s\n", fetch_weights(options).c_str());
+    return kDone;
+  }
   options.cache_bytes = arguments.cache_mb << 20;
   if (!arguments.resume.empty()) {
     const Evaluation evaluation = resume_fine_tuning(arguments.resume, options);
     return print_report(evaluation, arguments.resume);
   }
   if (options.data.empty() || arguments.out.empty()) {
-    throw UsageError("expected --data and --out, or --resume; see --help");
+    throw UsageError("expected --data and --out, --resume, or --fetch; see --help");
   }
   for (auto& path : options.data) path = std::filesystem::absolute(path);
   options.recipe = recipe_from(arguments.changes);

@@ -13,6 +13,7 @@
 #include "weights/atomic_file.h"
 #include "weights/load_model.h"
 #include "weights/save_weights.h"
+#include "weights/transfer.h"
 
 namespace fs = std::filesystem;
 
@@ -31,6 +32,15 @@ std::vector<std::string> class_names(const ExportOptions& options, const LoadedM
                                 loaded.model->classes(), options.model.string(), names.size()));
   }
   return names;
+}
+
+void write_keras(const Context& ctx, const ExportOptions& options, const LoadedModel& loaded) {
+  if (!options.no_top) return save_weights(ctx, *loaded.model, options.out);
+  ModelSpec spec = loaded.model->spec();
+  spec.head.clear();
+  Model backbone(ctx, spec);
+  transfer_weights(ctx, backbone, {}, loaded, options.model.string());
+  save_weights(ctx, backbone, options.out);
 }
 
 void write_onnx(const Context& ctx, const ExportOptions& options, const LoadedModel& loaded) {
@@ -55,6 +65,7 @@ int export_command(const ExportOptions& options) {
     throw UsageError("--out: another file than that of --model is expected");
   }
   if (options.to != "onnx" && options.batch != 0) throw UsageError("--batch: is for --to onnx");
+  if (options.to != "keras" && options.no_top) throw UsageError("--no-top: is for --to keras");
   if (options.to == "keras" && !options.labels.empty()) throw UsageError("--labels: Keras keeps none");
   const Context ctx(Device::cpu(options.threads));
   LoadedModel loaded = load_model(ctx, options.model);
@@ -62,7 +73,7 @@ int export_command(const ExportOptions& options) {
     std::fprintf(stderr, "%s: %s\n", options.model.c_str(), warning.c_str());
   }
   if (options.to == "keras") {
-    save_weights(ctx, *loaded.model, options.out);
+    write_keras(ctx, options, loaded);
   } else {
     loaded.classes = class_names(options, loaded);
     options.to == "onnx" ? write_onnx(ctx, options, loaded) : write_int8(ctx, options, loaded);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <functional>
+#include <optional>
 
 #include "apps/core/command.h"
 #include "apps/core/device.h"
@@ -306,15 +308,24 @@ Evaluation FineTuning::finish() {
   return evaluation;
 }
 
-StartModel load_start_model(const Context& ctx, const FineTuneOptions& options) {
-  std::unique_ptr<Progress> progress;
-  std::uint64_t before = 0;
-  StartModel start(ctx, options, [&](std::uint64_t arrived, std::uint64_t total) {
-    if (!progress) progress = std::make_unique<Progress>("bytes", static_cast<std::int64_t>(total), true);
-    progress->advance(static_cast<std::int64_t>(arrived - before));
-    before = arrived;
+// A bar, once something is fetched.
+class DownloadBar {
+ public:
+  bool operator()(std::uint64_t arrived, std::uint64_t total) {
+    if (!bar_) bar_.emplace("bytes", static_cast<std::int64_t>(total), true);
+    bar_->advance(static_cast<std::int64_t>(arrived - before_));
+    before_ = arrived;
     return !interrupted();
-  });
+  }
+
+ private:
+  std::optional<Progress> bar_;
+  std::uint64_t before_ = 0;
+};
+
+StartModel load_start_model(const Context& ctx, const FineTuneOptions& options) {
+  DownloadBar bar;
+  StartModel start(ctx, options, std::ref(bar));
   say(start.describe());
   return start;
 }
@@ -355,6 +366,11 @@ Evaluation run_or_continue(const Context& ctx, const FineTuneOptions& options, c
 }
 
 }  // namespace
+
+fs::path fetch_weights(const FineTuneOptions& options) {
+  DownloadBar bar;
+  return start_weights(options, std::ref(bar));
+}
 
 Evaluation fine_tune(const FineTuneOptions& options, const fs::path& out) {
   check(options);

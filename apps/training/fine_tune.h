@@ -9,6 +9,9 @@
 
 namespace pila {
 
+// The file of the weights that it would start from, fetched where it is not here. Throws FileError.
+std::filesystem::path fetch_weights(const FineTuneOptions& options);
+
 // Trains into a new folder. Returns what was measured on held-out images. Throws Error when interrupted, with
 // the command that goes on.
 Evaluation fine_tune(const FineTuneOptions& options, const std::filesystem::path& out);

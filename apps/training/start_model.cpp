@@ -22,6 +22,14 @@ std::vector<HeadLayerSpec> head_for(std::int64_t classes, double dropout) {
   return head;
 }
 
+ModelSpec asked_for(const FineTuneOptions& options) {
+  ModelSpec spec;
+  spec.network = options.network;
+  spec.width = options.width.value_or(1.0);
+  spec.input_height = spec.input_width = options.size.value_or(kDefaultSize);
+  return spec;
+}
+
 std::string listed(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
@@ -30,16 +38,15 @@ std::string listed(const std::vector<std::string>& names) {
 
 }  // namespace
 
-StartModel::StartModel(const Context& ctx, const FineTuneOptions& options,
-                       const std::function<bool(std::uint64_t, std::uint64_t)>& progress)
-    : ctx_(ctx), weights_(options.weights), dropout_(options.recipe.dropout) {
-  spec_.network = options.network;
-  spec_.width = options.width.value_or(1.0);
-  spec_.input_height = spec_.input_width = options.size.value_or(kDefaultSize);
+std::filesystem::path start_weights(const FineTuneOptions& options, const DownloadHook& progress) {
+  return resolve_weights(options.weights, asked_for(options), {.download = true, .progress = progress});
+}
+
+StartModel::StartModel(const Context& ctx, const FineTuneOptions& options, const DownloadHook& progress)
+    : ctx_(ctx), weights_(options.weights), spec_(asked_for(options)), dropout_(options.recipe.dropout) {
   if (weights_ != "none") {
-    const auto file = resolve_weights(weights_, spec_, {.download = true, .progress = progress});
-    source_ = load_model(ctx, file);
-    weights_ = file.string();
+    weights_ = start_weights(options, progress).string();
+    source_ = load_model(ctx, weights_);
     const ModelSpec& found = source_->model->spec();
     if (options.width && *options.width != found.width) {
       throw FileError(fmt::format("{}: weights of width {} are expected, and these are of width {}", weights_,

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,14 +15,18 @@
 
 namespace pila {
 
+using DownloadHook = std::function<bool(std::uint64_t arrived, std::uint64_t total)>;
+
+// The file of the weights that a fine-tuning starts from, fetched where it is not here. Throws FileError when
+// it is not to be had, `progress` is told of a download and ends it by false.
+std::filesystem::path start_weights(const FineTuneOptions& options, const DownloadHook& progress);
+
 // Where the weights come from, looked at once: its making may download, and every model of a run starts from
 // the same.
 class StartModel {
  public:
-  // Throws FileError for weights that are not to be had, or of another width than asked for. `progress` is
-  // told of a download.
-  StartModel(const Context& ctx, const FineTuneOptions& options,
-             const std::function<bool(std::uint64_t arrived, std::uint64_t total)>& progress);
+  // Throws FileError for weights that are not to be had, or of another width than asked for.
+  StartModel(const Context& ctx, const FineTuneOptions& options, const DownloadHook& progress);
 
   std::int64_t size() const { return preprocessing_.height; }
   const Preprocessing& preprocessing() const { return preprocessing_; }

@@ -65,6 +65,21 @@ TEST_F(Export, WritesWeightsForKeras) {
             was->parameters()[0].value.to_vector<float>(ctx_));
 }
 
+TEST_F(Export, WritesTheBackboneForKeras) {
+  EXPECT_EQ(run("model.h5", "keras", "no_top.h5", {"--no-top"}).exit_code, 0);
+  const LoadedModel before = load_model(ctx_, at("model.h5")), after = load_model(ctx_, at("no_top.h5"));
+  EXPECT_EQ(after.model->find_layer("predictions"), nullptr);
+  const auto was = before.model->backbone().layers(), is = after.model->backbone().layers();
+  ASSERT_EQ(is.size(), was.size());
+  for (std::size_t i = 0; i < is.size(); ++i) {
+    ASSERT_EQ(is[i]->name(), was[i]->name());
+    for (std::size_t k = 0; k < is[i]->parameters().size(); ++k) {
+      EXPECT_EQ(is[i]->parameters()[k].value.to_vector<float>(ctx_),
+                was[i]->parameters()[k].value.to_vector<float>(ctx_));
+    }
+  }
+}
+
 TEST_F(Export, SaysWhatIsWrong) {
   const auto missing = run("missing.h5", "onnx", "out.onnx");
   EXPECT_EQ(missing.exit_code, 1);
@@ -85,6 +100,7 @@ TEST_F(Export, RefusesWrongUsage) {
   EXPECT_EQ(run("model.h5", "tflite", "out").exit_code, 2);
   EXPECT_EQ(run("model.h5", "keras", "model.h5").exit_code, 2);
   EXPECT_EQ(run("model.h5", "keras", "out.h5", {"--batch", "2"}).exit_code, 2);
+  EXPECT_EQ(run("model.h5", "onnx", "out.onnx", {"--no-top"}).exit_code, 2);
 }
 
 }  // namespace

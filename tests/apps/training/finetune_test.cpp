@@ -277,6 +277,22 @@ TEST_F(Finetune, RepeatsGiveATableAndGoOn) {
   EXPECT_EQ(run(quick("runs", {"--repeat", "2", "--dropout", "0.1"})).exit_code, 1);
 }
 
+TEST_F(Finetune, SaysWhereTheWeightsLie) {
+  const std::string name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_96_no_top.h5";
+  std::ofstream(at(name)) << "only looked for";
+  const auto found = test::run_shell(
+      PILA_FINETUNE, "PILA_WEIGHTS_DIR='" + at("") + "' \"$0\" --fetch --width 0.35 --size 96");
+  EXPECT_EQ(found.exit_code, 0) << found.err;
+  EXPECT_EQ(found.out, at(name) + "\n");
+  // A proxy where nobody listens: no internet.
+  const auto not_found = test::run_shell(PILA_FINETUNE, "https_proxy=http://127.0.0.1:1 HOME='" + at("") +
+                                                            "' XDG_CACHE_HOME= PILA_WEIGHTS_DIR= "
+                                                            "\"$0\" --fetch --width 0.35 --size 96");
+  EXPECT_EQ(not_found.exit_code, 1);
+  EXPECT_THAT(not_found.err, AllOf(HasSubstr(name), HasSubstr("without the internet")));
+  EXPECT_EQ(not_found.out, "");
+}
+
 TEST_F(Finetune, BrokenPhotographsAreNamedAndSkipped) {
   std::ofstream(at("shapes/disc/broken.png")) << "\x89PNG\r\n\x1a\n and no more";
   const test::Finished done = run(quick("run"));
@@ -297,6 +313,7 @@ TEST_F(Finetune, WrongUsage) {
     EXPECT_EQ(std::ranges::count(done.err, '\n'), 1) << done.err;
   };
   misused({}, "--data and --out");
+  misused({"--fetch", "--weights", "none"}, "--fetch");
   misused(quick("run", {"--recipe", "bets"}), "battery-mobilenetv2");
   misused(quick("run", {"--stage", "epoch=3"}), "'epoch'");
   misused(quick("run", {"--lr", "fast"}), "'fast'");
