@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "apps/core/memory.h"
+
 namespace pila {
 namespace {
 
@@ -46,6 +48,7 @@ std::string StreamCounts::heartbeat(const FrameSource::Counts& source) const {
     if (stage.stage != kLatency) continue;
     text += fmt::format("; latency {:.1f} ms, 99% within {:.1f} ms", stage.median, stage.p99);
   }
+  text += fmt::format("; {} MiB of memory", resident_bytes() >> 20);
   return text;
 }
 
@@ -67,7 +70,8 @@ std::string StreamCounts::to_json(const FrameSource::Counts& source) const {
                                  {"dropped", source.dropped},
                                  {"skipped", source.skipped},
                                  {"reconnects", source.reconnects},
-                                 {"frames_per_s", static_cast<double>(source.frames) / time}};
+                                 {"frames_per_s", static_cast<double>(source.frames) / time},
+                                 {"memory_mib", resident_bytes() >> 20}};
   {
     const std::lock_guard lock(mutex_);
     json["items"] = all_items_;

@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "apps/core/memory.h"
+
 namespace pila {
 namespace {
 
@@ -178,6 +180,8 @@ std::string metrics_text(const Board::Summary& summary, const RecentTimes& times
   metrics.counter("pila_items_missed_total", "Items that were decided too late for their ejector.",
                   summary.missed);
   metrics.counter("pila_alarms_total", "Alarms.", summary.alarms);
+  metrics.family("process_resident_memory_bytes", "gauge", "Memory that the program has.");
+  metrics.value("process_resident_memory_bytes", static_cast<double>(resident_bytes()));
   const char* latency = "pila_latency_seconds";
   const Percentiles recent = times.percentiles().back();
   metrics.family(latency, "summary",

@@ -10,9 +10,11 @@
 #include <cstdlib>
 #include <future>
 #include <thread>
+#include <vector>
 
 #include "apps/core/alarms.h"
 #include "apps/core/background_worker.h"
+#include "apps/core/memory.h"
 #include "apps/core/service.h"
 #include "apps/core/ticker.h"
 #include "tests/apps/process.h"
@@ -50,6 +52,14 @@ TEST(BackgroundWorker, RefusesWhatItHasNoRoomFor) {
   worker.drain();
   EXPECT_EQ(done, 2);
   EXPECT_TRUE(worker.try_push([&] { ++done; }));
+}
+
+TEST(Memory, GrowsByWhatIsUsed) {
+  constexpr std::int64_t kBytes = 64 << 20;
+  const std::int64_t before = resident_bytes();
+  EXPECT_GT(before, 1 << 20);
+  const std::vector<char> used(kBytes, 1);
+  EXPECT_GT(resident_bytes() - before, kBytes / 2);
 }
 
 TEST(Ticker, CallsUntilItIsGone) {

@@ -18,6 +18,7 @@ using test::answer_of;
 using test::Client;
 using test::fetch;
 using test::post;
+using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -133,6 +134,7 @@ TEST_F(Web, MeasuresAndCounts) {
   EXPECT_THAT(metrics.body, HasSubstr("\npila_items_total{class=\"a \\\"b\\\"\\\\\\n\"} 1\n"));
   EXPECT_THAT(metrics.body, HasSubstr("\npila_latency_seconds{quantile=\"0.99\"} 0.01\n"));
   EXPECT_THAT(metrics.body, HasSubstr("\npila_frames_dropped_total 0\n"));
+  EXPECT_THAT(metrics.body, ContainsRegex("\nprocess_resident_memory_bytes [1-9][0-9]{6,}\n"));
 }
 
 TEST_F(Web, CountsFramesThatWereDropped) {
