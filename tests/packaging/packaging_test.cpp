@@ -90,7 +90,14 @@ TEST_F(Packaging, ProgramsRunFromWhereTheyAreInstalled) {
     const auto version = test::run_program((prefix() / "bin" / name).string(), {"--version"});
     EXPECT_EQ(version.exit_code, 0) << name << ": " << version.err;
     EXPECT_EQ(version.out.rfind(name + " ", 0), 0u) << version.out;
+    const std::string bytes = test::read_text(prefix() / "bin" / name);
+    EXPECT_EQ(bytes.find(PILA_BUILD_DIR "/apps"), std::string::npos) << name << " looks for libraries there";
   }
+  // It loads the module that writes videos.
+  const auto drawn = test::run_program(
+      (prefix() / "bin/pila-dataset").string(),
+      {"synth", "--belt", "--items", "1", "--stills", "0", "--size", "112x64", "--out", at("belt").string()});
+  EXPECT_EQ(drawn.exit_code, 0) << drawn.err;
   EXPECT_FALSE(fs::exists(prefix() / "include"));
   EXPECT_TRUE(fs::exists(prefix() / "share/doc/pila/copyright"));
 }
