@@ -59,5 +59,6 @@ if(PILA_PORTABLE)
   set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
   set(CPACK_DEBIAN_PACKAGE_SECTION science)
   set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+  set(CPACK_DEBIAN_PACKAGE_RECOMMENDS ca-certificates)  # ImageNet weights come by HTTPS
   include(CPack)
 endif()

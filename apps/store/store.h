@@ -41,9 +41,9 @@ struct StoredItem {
 // characters, a leading "." or blanks around it.
 bool is_class_name(std::string_view name);
 
-// An SQLite database in WAL mode, see README.md. One process writes; others may read. For any number of
-// threads. A file that is damaged or cannot be written is a FileError in every function, and what the
-// function was to do is not done, not even in part.
+// An SQLite database in WAL mode, see docs/file-formats.md. One process writes; others may read. For any
+// number of threads. A file that is damaged or cannot be written is a FileError in every function, and what
+// the function was to do is not done, not even in part.
 class Store {
  public:
   // Made where it is missing. Throws FileError for a file that is no store, or of a newer version, UsageError

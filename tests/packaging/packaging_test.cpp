@@ -90,7 +90,14 @@ TEST_F(Packaging, ProgramsRunFromWhereTheyAreInstalled) {
     const auto version = test::run_program((prefix() / "bin" / name).string(), {"--version"});
     EXPECT_EQ(version.exit_code, 0) << name << ": " << version.err;
     EXPECT_EQ(version.out.rfind(name + " ", 0), 0u) << version.out;
+    const std::string bytes = test::read_text(prefix() / "bin" / name);
+    EXPECT_EQ(bytes.find(PILA_BUILD_DIR "/apps"), std::string::npos) << name << " looks for libraries there";
   }
+  // It loads the module that writes videos.
+  const auto drawn = test::run_program(
+      (prefix() / "bin/pila-dataset").string(),
+      {"synth", "--belt", "--items", "1", "--stills", "0", "--size", "112x64", "--out", at("belt").string()});
+  EXPECT_EQ(drawn.exit_code, 0) << drawn.err;
   EXPECT_FALSE(fs::exists(prefix() / "include"));
   EXPECT_TRUE(fs::exists(prefix() / "share/doc/pila/copyright"));
 }
@@ -110,6 +117,30 @@ TEST_F(Packaging, SystemdTakesTheUnit) {
   EXPECT_EQ(verified.exit_code, 0) << verified.err;
   EXPECT_EQ(verified.err, "");
 }
+
+#ifdef PILA_CPACK
+TEST_F(Packaging, DebianPackageHasWhatItNeeds) {
+  if (!fs::exists("/usr/bin/dpkg-shlibdeps")) GTEST_SKIP() << "no dpkg-shlibdeps";
+  const auto packed = test::run_program(
+      PILA_CPACK, {"-G", "DEB", "--config", PILA_BUILD_DIR "/CPackConfig.cmake", "-B", at("deb").string()});
+  ASSERT_EQ(packed.exit_code, 0) << packed.out << packed.err;
+  std::string package;
+  for (const auto& entry : fs::directory_iterator(at("deb"))) {
+    if (entry.path().extension() == ".deb") package = entry.path().string();
+  }
+  const auto files = test::run_program("/usr/bin/dpkg-deb", {"--contents", package});
+  ASSERT_EQ(files.exit_code, 0) << package << files.err;
+  for (const char* file : {"bin/pila-live", "lib/pila/libpila_video.so",
+                           "lib/systemd/system/pila-live@.service", "share/doc/pila/copyright"}) {
+    EXPECT_THAT(files.out, HasSubstr(std::string(" ./usr/") + file + "\n"));
+  }
+  EXPECT_THAT(files.out, testing::Not(HasSubstr("/include/")));
+  const auto needs = test::run_program("/usr/bin/dpkg-deb", {"--field", package, "Depends"});
+  for (const char* library : {"libc6", "libhdf5", "libopencv-imgcodecs", "libopencv-videoio"}) {
+    EXPECT_THAT(needs.out, HasSubstr(library));
+  }
+}
+#endif
 
 }  // namespace
 }  // namespace pila
