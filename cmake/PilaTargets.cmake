@@ -24,11 +24,13 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_G
    AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   pila_cxx_options(-Wno-restrict)  # GCC 12 sees overlaps in std::string's operator+ (its bug 105651)
 endif()
-set(PILA_MARCH native)
-if(PILA_PORTABLE AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  set(PILA_MARCH x86-64-v2)
-elseif(PILA_PORTABLE)
-  set(PILA_MARCH armv8-a+crypto)  # what Highway takes NEON to be; nothing here encrypts
+if(NOT PILA_MARCH)
+  set(PILA_MARCH native)
+  if(PILA_PORTABLE AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    set(PILA_MARCH x86-64-v2)
+  elseif(PILA_PORTABLE)
+    set(PILA_MARCH armv8-a+crypto)  # what Highway takes NEON to be; nothing here encrypts
+  endif()
 endif()
 pila_cxx_options(-march=${PILA_MARCH})
 if(PILA_SANITIZE)

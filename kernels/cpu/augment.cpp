@@ -200,7 +200,8 @@ class Finish {
       painted = hn::And(hn::Gt(column, hn::Set(di, picture_.erase_left - 1)),
                         hn::Lt(column, hn::Set(di, picture_.erase_right)));
     }
-    WordVector words[4] = {};
+    const auto none = hn::Zero(WordTag());  // {} would leave those of NEON unset
+    WordVector words[4] = {none, none, none, none};
     if (args_.dropout > 0) {
       const auto first = hn::Set(WordTag(), static_cast<std::uint32_t>(y * args_.out_w));
       random_blocks({key_, 0, 0}, hn::Add(first, hn::BitCast(WordTag(), column)), words);
