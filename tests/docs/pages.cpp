@@ -13,7 +13,7 @@ fs::path source_tree() { return PILA_SOURCE_DIR; }
 std::vector<fs::path> pages() {
   const fs::path tree = source_tree();
   std::vector<fs::path> files = {tree / "README.md", tree / "CONTRIBUTING.md", tree / "CHANGELOG.md",
-                                 tree / "bench/accuracy/README.md"};
+                                 tree / "bench/accuracy/README.md", tree / "weights/drawn/README.md"};
   for (const auto& entry : fs::directory_iterator(tree / "docs")) {
     if (entry.path().extension() == ".md") files.push_back(entry.path());
   }
