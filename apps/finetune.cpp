@@ -7,8 +7,11 @@
 #include "apps/core/command.h"
 #include "apps/core/device.h"
 #include "apps/report/report_files.h"
+#include "apps/training/end_together.h"
 #include "apps/training/fine_tune.h"
+#include "apps/training/run_start.h"
 #include "engine/core/error.h"
+#include "engine/parallel/launch.h"
 
 namespace pila {
 namespace {
@@ -186,23 +189,25 @@ void add_recipe_options(CLI::App& app, RecipeChanges& changes) {
   app.get_option("--trainable-last")->excludes(app.get_option("--freeze"));
 }
 
-int print_report(const Evaluation& evaluation, const std::filesystem::path& folder) {
+int print_report(const Evaluation& evaluation, const std::filesystem::path& folder, Communicator& ranks) {
+  if (!ranks.first()) return kDone;
   if (evaluation.images > 0) std::printf("%s\n", report_text(evaluation).c_str());
   std::printf("Model, report and pictures: %s\n", folder.c_str());
   return kDone;
 }
 
-int run(Arguments& arguments) {
+int run(Arguments& arguments, Communicator& ranks) {
   FineTuneOptions& options = arguments.options;
   if (arguments.fetch) {
     if (options.weights == "none") throw UsageError("--fetch: there is nothing to fetch for --weights none");
-    std::printf("%s\n", fetch_weights(options).c_str());
+    on_first(ranks, [&] { std::printf("%s\n", fetch_weights(options).c_str()); });
     return kDone;
   }
   options.cache_bytes = arguments.cache_mb << 20;
+  if (options.threads == 0 && !ranks.alone()) options.threads = threads_for(ranks);
   if (!arguments.resume.empty()) {
-    const Evaluation evaluation = resume_fine_tuning(arguments.resume, options);
-    return print_report(evaluation, arguments.resume);
+    const Evaluation evaluation = resume_fine_tuning(arguments.resume, options, ranks);
+    return print_report(evaluation, arguments.resume, ranks);
   }
   if (options.data.empty() || arguments.out.empty()) {
     throw UsageError("expected --data and --out, --resume, or --fetch; see --help");
@@ -211,11 +216,11 @@ int run(Arguments& arguments) {
   options.recipe = recipe_from(arguments.changes);
   if (arguments.refit || arguments.no_refit) options.refit = arguments.refit;
   if (arguments.repeat > 1) {
-    const RepeatSummary summary = repeat_fine_tuning(options, arguments.out, arguments.repeat);
-    std::printf("%s\n", summary.text().c_str());
+    const RepeatSummary summary = repeat_fine_tuning(options, arguments.out, arguments.repeat, ranks);
+    if (ranks.first()) std::printf("%s\n", summary.text().c_str());
     return kDone;
   }
-  return print_report(fine_tune(options, arguments.out), arguments.out);
+  return print_report(fine_tune(options, arguments.out, ranks), arguments.out, ranks);
 }
 
 }  // namespace
@@ -233,5 +238,11 @@ int main(int argc, char** argv) {
       "The run folder gets model.h5, report.txt, report.json, pictures, and last.ckpt to go on from.\n"
       "Results go to standard output, all else to standard error.\n"
       "Exit code: 0 done, 1 failed or stopped, 2 wrong usage.");
-  return pila::run_command(app, argc, argv, [&] { return pila::run(arguments); });
+  const pila::Launched launched = pila::launched();
+  std::unique_ptr<pila::Communicator> ranks;
+  const auto work = [&] {
+    ranks = pila::join(launched);
+    return pila::end_together(*ranks, app.get_name(), [&] { return pila::run(arguments, *ranks); });
+  };
+  return pila::run_command(app, argc, argv, work, /*silent=*/launched.rank > 0);
 }

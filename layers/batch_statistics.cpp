@@ -1,9 +1,12 @@
 #include "layers/batch_statistics.h"
 
 #include <deque>
+#include <numeric>
+#include <span>
 #include <vector>
 
 #include "engine/core/error.h"
+#include "engine/parallel/communicator.h"
 #include "layers/normalization.h"
 
 namespace pila {
@@ -56,12 +59,26 @@ class Measurement {
 
   // Takes in what the layer measured on a batch of `count` images behind `before` others.
   void add_batch(double before, double count) {
-    const std::vector<double> mean = download(ctx_, mean_tensor());
-    const std::vector<double> variance = download(ctx_, variance_tensor());
-    for (std::size_t c = 0; c < mean.size(); ++c) {
-      const double apart = mean[c] - mean_[c];
-      mean_[c] += apart * count / (before + count);
-      squares_[c] += variance[c] * count + apart * apart * before * count / (before + count);
+    std::vector<double> squares = download(ctx_, variance_tensor());
+    for (double& value : squares) value *= count;
+    add(before, count, download(ctx_, mean_tensor()), squares);
+  }
+
+  // Takes in what all ranks measured, in their order, each on so many images.
+  void add_ranks(std::span<const double> images) {
+    const std::size_t channels = mean_.size();
+    const std::vector<double> means = ctx_.ranks().gather_values(std::span<const double>(mean_));
+    const std::vector<double> squares = ctx_.ranks().gather_values(std::span<const double>(squares_));
+    mean_.assign(channels, 0);
+    squares_.assign(channels, 0);
+    double before = 0;
+    for (std::size_t rank = 0; rank < images.size(); ++rank) {
+      if (images[rank] == 0) continue;
+      const auto of_rank = [&](const std::vector<double>& all) {
+        return std::span(all).subspan(rank * channels, channels);
+      };
+      add(before, images[rank], of_rank(means), of_rank(squares));
+      before += images[rank];
     }
   }
 
@@ -72,6 +89,14 @@ class Measurement {
   }
 
  private:
+  void add(double before, double count, std::span<const double> mean, std::span<const double> squares) {
+    for (std::size_t c = 0; c < mean.size(); ++c) {
+      const double apart = mean[c] - mean_[c];
+      mean_[c] += apart * count / (before + count);
+      squares_[c] += squares[c] + apart * apart * before * count / (before + count);
+    }
+  }
+
   const Tensor& mean_tensor() const { return layer_.parameters()[2].value; }
   const Tensor& variance_tensor() const { return layer_.parameters()[3].value; }
 
@@ -93,19 +118,22 @@ std::int64_t recalibrate_batch_norm(const Context& ctx, Model& model,
   const Context measuring = ctx.inference().no_grad();
   std::deque<Measurement> measurements;
   for (BatchNormalization* norm : trainable_normalization(model)) measurements.emplace_back(measuring, *norm);
-  std::int64_t images = 0;
+  double images = 0;
   for (Tensor batch = next_batch(); batch; batch = next_batch()) {
-    const std::int64_t count = batch.shape()[0];
+    const auto count = static_cast<double>(batch.shape()[0]);
     if (count == 0) continue;
     model.features(measuring, batch);
-    for (Measurement& measurement : measurements) {
-      measurement.add_batch(static_cast<double>(images), static_cast<double>(count));
-    }
+    for (Measurement& measurement : measurements) measurement.add_batch(images, count);
     images += count;
   }
+  const std::vector<double> of_ranks = ctx.ranks().gather_values(std::span<const double>(&images, 1));
+  images = std::accumulate(of_ranks.begin(), of_ranks.end(), 0.0);
   if (images == 0) throw UsageError("[batch_norm] expected images to measure statistics on, got none");
-  for (Measurement& measurement : measurements) measurement.keep(static_cast<double>(images));
-  return images;
+  for (Measurement& measurement : measurements) {
+    if (!ctx.ranks().alone()) measurement.add_ranks(of_ranks);
+    measurement.keep(images);
+  }
+  return static_cast<std::int64_t>(images);
 }
 
 }  // namespace pila

@@ -24,14 +24,27 @@ std::string one_line(std::string text) {
   return text;
 }
 
-int report(const CLI::App& app, const std::string& message, ExitCode code) {
-  std::fprintf(stderr, "%s: %s\n", app.get_name().c_str(), one_line(message).c_str());
-  return code;
-}
-
 }  // namespace
 
-int run_command(CLI::App& app, int argc, char** argv, const std::function<int()>& work) {
+Failure failure_of(const std::exception_ptr& thrown) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const CLI::ParseError& error) {
+    return {std::string(error.what()) + "; see --help", kMisused};
+  } catch (const UsageError& error) {
+    return {error.what(), kMisused};
+  } catch (const std::bad_alloc&) {
+    return {"not enough memory", kFailed};
+  } catch (const std::exception& error) {
+    return {error.what(), kFailed};
+  }
+}
+
+void print_failure(const std::string& program, const std::string& message) {
+  std::fprintf(stderr, "%s: %s\n", program.c_str(), one_line(message).c_str());
+}
+
+int run_command(CLI::App& app, int argc, char** argv, const std::function<int()>& work, bool silent) {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   struct sigaction action = {};
@@ -43,20 +56,14 @@ int run_command(CLI::App& app, int argc, char** argv, const std::function<int()>
   app.set_version_flag("--version", app.get_name() + " " + build_facts());
   try {
     app.parse(argc, argv);
-  } catch (const CLI::Success& asked) {  // --help, --version
-    app.exit(asked);
-    return kDone;
-  } catch (const CLI::ParseError& error) {
-    return report(app, std::string(error.what()) + "; see --help", kMisused);
-  }
-  try {
     return work();
-  } catch (const UsageError& error) {
-    return report(app, error.what(), kMisused);
-  } catch (const std::bad_alloc&) {
-    return report(app, "not enough memory", kFailed);
-  } catch (const std::exception& error) {
-    return report(app, error.what(), kFailed);
+  } catch (const CLI::Success& asked) {  // --help, --version
+    if (!silent) app.exit(asked);
+    return kDone;
+  } catch (const std::exception&) {
+    const Failure failure = failure_of(std::current_exception());
+    if (!silent) print_failure(app.get_name(), failure.message);
+    return failure.code;
   }
 }
 

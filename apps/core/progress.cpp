@@ -9,8 +9,8 @@
 
 namespace pila {
 
-Progress::Progress(std::string unit, std::int64_t total, bool bar)
-    : stream_(dup(STDERR_FILENO)),
+Progress::Progress(std::string unit, std::int64_t total, bool bar, bool silent)
+    : stream_(silent ? -1 : dup(STDERR_FILENO)),
       unit_(std::move(unit)),
       total_(total),
       bar_(bar),

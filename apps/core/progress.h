@@ -13,8 +13,9 @@ namespace pila {
 class Progress {
  public:
   // `unit` is what is counted: "images". With `bar` false there is none on a terminal either, as when
-  // results go to the same terminal.
-  Progress(std::string unit, std::int64_t total, bool bar);
+  // results go to the same terminal. A silent one, of a process that leaves it to another to speak, says
+  // nothing.
+  Progress(std::string unit, std::int64_t total, bool bar, bool silent = false);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;

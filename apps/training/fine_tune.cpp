@@ -4,12 +4,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <functional>
 #include <optional>
 
 #include "apps/core/command.h"
-#include "apps/core/device.h"
 #include "apps/core/progress.h"
 #include "apps/report/confidence_card.h"
 #include "apps/report/gradcam_files.h"
@@ -17,11 +15,10 @@
 #include "apps/report/tensorboard.h"
 #include "apps/training/pictures.h"
 #include "apps/training/predict_cached.h"
-#include "apps/training/run_folder.h"
-#include "apps/training/start_model.h"
-#include "apps/training/store_snapshot.h"
+#include "apps/training/run_start.h"
 #include "apps/training/trainer.h"
 #include "engine/core/error.h"
+#include "engine/parallel/communicator.h"
 #include "weights/save_weights.h"
 
 namespace fs = std::filesystem;
@@ -33,8 +30,6 @@ constexpr std::chrono::seconds kSaveInterval(20);
 
 // What tells unknown objects apart best: see bench/accuracy/README.md.
 constexpr FamiliarityScore kScore = FamiliarityScore::cosine;
-
-void say(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
 
 // One training of a run: each round of the division, then all images together.
 struct Fit {
@@ -99,18 +94,20 @@ class FineTuning {
   FineTuning(const Context& ctx, const FineTuneOptions& options, RunFolder folder, const StartModel& start,
              const DataSet& data)
       : ctx_(ctx), options_(options), folder_(std::move(folder)), start_(start), data_(data) {
-    division_ = divide(data, options, say);
+    division_ = divide(data, options, voice_of(ranks()));
     fits_ = fits_of(division_, wants_refit());
   }
 
   // Writes what a person may want to look at before the training is through, and a first checkpoint.
   void begin() {
     begin_fit();
-    write_text_file(folder_.path / "options.json", format_options(options_) + "\n");
-    write_text_file(folder_.path / "split.json", split_json(data_, division_) + "\n");
-    write_augmented_samples(folder_.path / "augmented.png", ctx_, data_, fits_[0].train,
-                            options_.recipe.augmentation, start_.preprocessing(), options_.seed);
-    save();
+    on_first(ranks(), [this] {
+      write_text_file(folder_.path / "options.json", format_options(options_) + "\n");
+      write_text_file(folder_.path / "split.json", split_json(data_, division_) + "\n");
+      write_augmented_samples(folder_.path / "augmented.png", ctx_, data_, fits_[0].train,
+                              options_.recipe.augmentation, start_.preprocessing(), options_.seed);
+      save();
+    });
   }
 
   void restore(const Checkpoint& checkpoint) {
@@ -130,7 +127,8 @@ class FineTuning {
     for (std::size_t f = fit_; f < fits_.size(); ++f) {
       total += Trainer::images_in(options_.recipe, fits_[f].train.size());
     }
-    progress_ = std::make_unique<Progress>("images", total - trainer_->done_images(), true);
+    progress_ =
+        std::make_unique<Progress>("images", total - trainer_->done_images(), true, !ranks().first());
     for (;; begin_fit()) {
       train();
       if (fit_ + 1 == fits_.size() && fits_[fit_].held_out.empty()) break;
@@ -157,11 +155,13 @@ class FineTuning {
     return predictions;
   }
 
+  Communicator& ranks() const { return ctx_.ranks(); }
   int threads() const { return std::max(1, options_.threads); }
 
   void begin_fit() {
     const Fit& fit = fits_[std::min(fit_, fits_.size() - 1)];
-    model_ = start_.make(data_.classes, options_.seed, fit_ == 0 ? say : NoteHook([](const std::string&) {}));
+    model_ = start_.make(data_.classes, options_.seed,
+                         fit_ == 0 ? voice_of(ranks()) : NoteHook([](const std::string&) {}));
     trainer_ = std::make_unique<Trainer>(ctx_, *model_, start_.preprocessing(), options_.recipe,
                                          images_of(fit), options_.seed, threads());
   }
@@ -181,6 +181,7 @@ class FineTuning {
   void restore_predictions(const Checkpoint& checkpoint);
   std::string remark() const;
   Evaluation finish();
+  Evaluation write_results(const Predictions& reported, const Confidence& confidence) const;
 
   const Context ctx_;
   const FineTuneOptions options_;
@@ -200,8 +201,12 @@ class FineTuning {
 void FineTuning::train() {
   const std::string& name = fits_[fit_].name;
   if (!name.empty()) progress_->note("Training " + name);
-  MetricsCsv csv(folder_.metrics(name), trainer_->epochs());
-  EventWriter events(folder_.path);
+  std::optional<MetricsCsv> csv;
+  std::optional<EventWriter> events;
+  on_first(ranks(), [&] {
+    csv.emplace(folder_.metrics(name), trainer_->epochs());
+    events.emplace(folder_.path);
+  });
   auto saved = std::chrono::steady_clock::now();
   TrainerHooks hooks;
   hooks.progress = [&](std::int64_t images) { progress_->advance(images); };
@@ -209,11 +214,11 @@ void FineTuning::train() {
   hooks.stop = interrupted;
   hooks.epoch = [&](const MetricRow& row) {
     progress_->note(epoch_line(row, options_.recipe));
-    go_on_without([&] { record(row, csv, events); });
+    if (ranks().first()) go_on_without([&] { record(row, *csv, *events); });
   };
   hooks.save = [&](bool urgent) {
     const auto now = std::chrono::steady_clock::now();
-    if (!urgent && now - saved < kSaveInterval) return;
+    if (!ranks().first() || (!urgent && now - saved < kSaveInterval)) return;
     go_on_without([&] { save(); });
     saved = now;
   };
@@ -281,15 +286,21 @@ std::string FineTuning::remark() const {
 
 Evaluation FineTuning::finish() {
   const Predictions reported = division_.test.empty() ? held_out_ : predict(division_.test);
+  Confidence confidence;
+  if (held_out_.images() > 0) {
+    confidence = fit_confidence(held_out_, kScore, fit_feature_statistics(predict(fits_.back().train)));
+  }
+  Evaluation evaluation;
+  on_first(ranks(), [&] { evaluation = write_results(reported, confidence); });
+  return evaluation;
+}
+
+Evaluation FineTuning::write_results(const Predictions& reported, const Confidence& confidence) const {
   ModelDescription description;
   description.preprocessing = start_.preprocessing();
   description.classes = data_.classes;
   description.recipe = format_options(options_);
   description.data_hash = data_.fingerprint;
-  Confidence confidence;
-  if (held_out_.images() > 0) {
-    confidence = fit_confidence(held_out_, kScore, fit_feature_statistics(predict(fits_.back().train)));
-  }
   describe_confidence(confidence, description);
   save_model(ctx_, *model_, description, folder_.model());
 
@@ -297,7 +308,7 @@ Evaluation FineTuning::finish() {
     write_curves(folder_.path / "curves.png", rows);
   }
   if (reported.images() == 0) {
-    say("Nothing was held out, so nothing could be measured: see --validation");
+    voice_of(ranks())("Nothing was held out, so nothing could be measured: see --validation");
     return {};
   }
   Evaluation evaluation = evaluate(reported, confidence);
@@ -306,39 +317,6 @@ Evaluation FineTuning::finish() {
   write_grad_cams(folder_.path / "gradcam", ctx_, *model_, start_.preprocessing(), reported,
                   options_.gradcam);
   return evaluation;
-}
-
-// A bar, once something is fetched.
-class DownloadBar {
- public:
-  bool operator()(std::uint64_t arrived, std::uint64_t total) {
-    if (!bar_) bar_.emplace("bytes", static_cast<std::int64_t>(total), true);
-    bar_->advance(static_cast<std::int64_t>(arrived - before_));
-    before_ = arrived;
-    return !interrupted();
-  }
-
- private:
-  std::optional<Progress> bar_;
-  std::uint64_t before_ = 0;
-};
-
-StartModel load_start_model(const Context& ctx, const FineTuneOptions& options) {
-  DownloadBar bar;
-  StartModel start(ctx, options, std::ref(bar));
-  say(start.describe());
-  return start;
-}
-
-DataSet read_images(FineTuneOptions options, const DataFolders& folders, std::int64_t size) {
-  options.data = folders.paths();
-  const std::size_t count = list_image_folders(options.data, options.exclude).images.size();
-  Progress progress("images read", static_cast<std::int64_t>(count), true);
-  const ReadingHooks reading{[&](std::size_t) { progress.advance(); }, interrupted};
-  DataSet data = read_data_set(
-      options, size, [&](const std::string& line) { progress.note(line); }, reading);
-  progress.note(fmt::format("{} images of {} classes", data.readable().size(), data.classes.size()));
-  return data;
 }
 
 Evaluation continue_run(const Context& ctx, const FineTuneOptions& options, const RunFolder& folder,
@@ -352,12 +330,12 @@ Evaluation continue_run(const Context& ctx, const FineTuneOptions& options, cons
 Evaluation run_or_continue(const Context& ctx, const FineTuneOptions& options, const fs::path& path,
                            const StartModel& start, const DataSet& data) {
   std::error_code ignored;
-  if (!fs::exists(RunFolder{path}.checkpoint(), ignored)) {
-    FineTuning run(ctx, options, RunFolder::create(path), start, data);
+  if (!ctx.ranks().first_ones(fs::exists(RunFolder{path}.checkpoint(), ignored))) {
+    FineTuning run(ctx, options, create_folder(path, ctx.ranks()), start, data);
     run.begin();
     return run.run();
   }
-  const RunFolder folder = RunFolder::open(path);
+  const RunFolder folder = open_folder(path, ctx.ranks());
   const Checkpoint checkpoint = load_checkpoint(folder.checkpoint());
   if (checkpoint.text("options") != format_options(options)) {
     throw FileError(path.string() + ": was begun with other options; name another --out");
@@ -367,46 +345,43 @@ Evaluation run_or_continue(const Context& ctx, const FineTuneOptions& options, c
 
 }  // namespace
 
-fs::path fetch_weights(const FineTuneOptions& options) {
-  DownloadBar bar;
-  return start_weights(options, std::ref(bar));
-}
-
-Evaluation fine_tune(const FineTuneOptions& options, const fs::path& out) {
+Evaluation fine_tune(const FineTuneOptions& options, const fs::path& out, Communicator& ranks) {
   check(options);
-  const Context ctx(open_device(options.device, options.threads));
-  const RunFolder folder = RunFolder::create(out);
+  const Context ctx = open_context(options, ranks);
+  const RunFolder folder = create_folder(out, ranks);
   const StartModel start = load_start_model(ctx, options);
-  DataFolders folders(options, out, say);
-  const DataSet data = read_images(options, folders, start.size());
+  const auto folders = open_data_folders(options, out, ranks);
+  const DataSet data = read_images(options, *folders, start.size(), ranks);
   FineTuning run(ctx, options, folder, start, data);
-  folders.keep();
+  folders->keep();
   run.begin();
   return run.run();
 }
 
-Evaluation resume_fine_tuning(const fs::path& path, const FineTuneOptions& machine) {
-  const RunFolder folder = RunFolder::open(path);
+Evaluation resume_fine_tuning(const fs::path& path, const FineTuneOptions& machine, Communicator& ranks) {
+  const RunFolder folder = open_folder(path, ranks);
   const Checkpoint checkpoint = load_checkpoint(folder.checkpoint());
   FineTuneOptions options = parse_options(checkpoint.text("options"));
   options.device = machine.device;
   options.threads = machine.threads;
   options.cache_bytes = machine.cache_bytes;
-  const Context ctx(open_device(options.device, options.threads));
+  const Context ctx = open_context(options, ranks);
   const StartModel start = load_start_model(ctx, options);
-  DataFolders folders(options, path, say);
-  const DataSet data = read_images(options, folders, start.size());
-  folders.keep();
+  const auto folders = open_data_folders(options, path, ranks);
+  const DataSet data = read_images(options, *folders, start.size(), ranks);
+  folders->keep();
   return continue_run(ctx, options, folder, start, data, checkpoint);
 }
 
-RepeatSummary repeat_fine_tuning(const FineTuneOptions& options, const fs::path& out, int repeats) {
+RepeatSummary repeat_fine_tuning(const FineTuneOptions& options, const fs::path& out, int repeats,
+                                 Communicator& ranks) {
   check(options);
-  const Context ctx(open_device(options.device, options.threads));
+  const Context ctx = open_context(options, ranks);
   const StartModel start = load_start_model(ctx, options);
-  DataFolders folders(options, out, say);
-  const DataSet data = read_images(options, folders, start.size());
-  folders.keep();
+  const auto folders = open_data_folders(options, out, ranks);
+  const DataSet data = read_images(options, *folders, start.size(), ranks);
+  folders->keep();
+  const NoteHook say = voice_of(ranks);
   RepeatSummary summary;
   for (int r = 0; r < repeats; ++r) {
     FineTuneOptions repeat = options;
@@ -418,7 +393,7 @@ RepeatSummary repeat_fine_tuning(const FineTuneOptions& options, const fs::path&
     const Evaluation evaluation = run_or_continue(ctx, repeat, path, start, data);
     say(fmt::format("Repeat {}: accuracy {:.2f}%", r + 1, 100 * evaluation.accuracy));
     summary.add(repeat.seed, evaluation);
-    summary.write(out / "repeats.csv");
+    on_first(ranks, [&] { summary.write(out / "repeats.csv"); });
   }
   return summary;
 }

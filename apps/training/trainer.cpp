@@ -11,6 +11,7 @@
 #include "engine/core/error.h"
 #include "engine/core/random.h"
 #include "engine/ops/ops.h"
+#include "engine/parallel/communicator.h"
 
 namespace pila {
 namespace {
@@ -46,6 +47,8 @@ std::vector<float> balanced_weights(const TrainingImages& images, std::int64_t c
   return weights;
 }
 
+bool goes_by_batch(NormMode norm) { return norm == NormMode::batch || norm == NormMode::batch_recalibrate; }
+
 std::string numbered(const char* what, std::size_t number) { return what + std::to_string(number); }
 
 void put_all(const Context& ctx, Checkpoint& checkpoint, const char* what,
@@ -74,6 +77,12 @@ Trainer::Trainer(const Context& ctx, Model& model, const Preprocessing& preproce
   if (recipe_.monitor != Monitor::none && images_.validation.empty()) {
     throw UsageError("[trainer] expected validation images for a recipe that watches them, got none");
   }
+  const auto smallest_batch = static_cast<std::int64_t>(images_.train.size()) / batches_per_epoch();
+  if (goes_by_batch(recipe_.norm) && smallest_batch < ctx.ranks().size()) {
+    throw UsageError("expected, for the statistics of batches (--bn), an image for each of " +
+                     std::to_string(ctx.ranks().size()) + " processes in every batch, got batches of " +
+                     std::to_string(smallest_batch) + "; start fewer processes, or take a larger --batch");
+  }
   begin_stage();
 }
 
@@ -101,6 +110,20 @@ std::vector<std::vector<std::size_t>> Trainer::batches_of_epoch() const {
   return batches;
 }
 
+// What this rank needs of the batches: its share, and where images are mixed, what may be mixed with it.
+std::vector<std::vector<std::size_t>> Trainer::own_parts(
+    const std::vector<std::vector<std::size_t>>& batches) const {
+  const Communicator& ranks = ctx_.ranks();
+  if (ranks.alone()) return batches;
+  std::vector<std::vector<std::size_t>> parts;
+  for (const auto& batch : batches) {
+    const Share share = share_of(static_cast<std::int64_t>(batch.size()), ranks);
+    auto& part = parts.emplace_back(batch.begin() + share.begin, batch.begin() + share.end);
+    if (recipe_.augmentation.mixup > 0) part.insert(part.end(), batch.end() - share.end, batch.end() - share.begin);
+  }
+  return parts;
+}
+
 double Trainer::rate() const {
   const std::int64_t batches = batches_per_epoch();
   Schedule schedule;
@@ -123,8 +146,7 @@ void Trainer::begin_stage() {
   } else {
     model_.freeze_first(stage().freeze.value_or(0));
   }
-  set_batch_statistics(model_,
-                       recipe_.norm == NormMode::batch || recipe_.norm == NormMode::batch_recalibrate);
+  set_batch_statistics(model_, goes_by_batch(recipe_.norm));
   if (stage().blend < 1) {
     changing_ = changing_values(model_);
     copy_all(ctx_, changing_, start_);
@@ -147,6 +169,7 @@ void Trainer::begin_stage() {
 
 bool Trainer::run(const TrainerHooks& hooks) {
   while (at_.stage < recipe_.stages.size()) {
+    align_ranks();
     if (!run_epoch(hooks)) {
       hooks.save(true);
       return false;
@@ -161,26 +184,30 @@ bool Trainer::run_epoch(const TrainerHooks& hooks) {
   auto batches = batches_of_epoch();
   batches.erase(batches.begin(), batches.begin() + at_.batch);
   constexpr std::size_t kAhead = 4;
-  BatchLoader loader(*images_.cache, std::move(batches), loader_threads_, kAhead);
+  BatchLoader loader(*images_.cache, own_parts(batches), loader_threads_, kAhead);
   std::vector<std::int32_t> labels;
-  for (Batch batch; loader.next(batch);) {
+  auto whole = batches.begin();
+  for (Batch batch; loader.next(batch); ++whole) {
     labels.clear();
     for (const std::size_t image : batch.images) labels.push_back(images_.labels[image]);
+    const auto count = static_cast<std::int64_t>(whole->size());
+    const Share share = share_of(count, ctx_.ranks());
     const TrainingStep::Result result =
-        step_->run(batch.pixels, images_.cache->height(), images_.cache->width(), labels, rate(), at_.step);
+        step_->run({batch.pixels, images_.cache->height(), images_.cache->width(), labels, share.begin,
+                    share.count(), count},
+                   rate(), at_.step);
     if (!result.finite) {
       throw Error("the loss became infinite or not a number in epoch " + std::to_string(at_.epochs + 1) +
                   "; try a lower learning rate (--stage lr=...), a limit on the gradient (--clip-norm 1), or "
                   "images without damage");
     }
-    const auto count = static_cast<std::int64_t>(labels.size());
     at_.loss += result.loss * static_cast<double>(count);
     at_.correct += result.correct;
     at_.images += count;
     ++at_.batch;
     ++at_.step;
     hooks.progress(count);
-    if (hooks.stop()) return at_.batch == batches_per_epoch();
+    if (ctx_.ranks().any(hooks.stop())) return at_.batch == batches_per_epoch();
   }
   return true;
 }
@@ -210,7 +237,8 @@ bool Trainer::finish_epoch(const TrainerHooks& hooks) {
     row.values["val_loss"] = evaluation.loss;
     row.values["val_accuracy"] = evaluation.accuracy;
     if (recipe_.monitor != Monitor::none) {
-      const double value = recipe_.monitor == Monitor::loss ? evaluation.loss : -evaluation.accuracy;
+      const double value =
+          ctx_.ranks().first_ones(recipe_.monitor == Monitor::loss ? evaluation.loss : -evaluation.accuracy);
       ++at_.waited;
       if (value < at_.best) {
         at_.best = value;
@@ -260,6 +288,25 @@ void Trainer::finish_stage() {
 
 void Trainer::recalibrate() {
   recalibrate_on(ctx_, model_, preprocessing_, images_, images_.train, loader_threads_);
+}
+
+// The first rank's numbers come to all, as ranks on processors of several kinds part by rounding. On those of one
+// kind nothing changes.
+void Trainer::align_ranks() const {
+  if (ctx_.ranks().alone()) return;
+  const auto align = [&](const std::vector<Tensor>& tensors) {
+    for (const Tensor& tensor : tensors) {
+      std::vector<float> values = tensor.to_vector<float>(ctx_);
+      ctx_.ranks().broadcast(std::as_writable_bytes(std::span(values)));
+      tensor.assign(ctx_, std::span<const float>(values));
+    }
+  };
+  align(values_);
+  align(best_);
+  align(start_);
+  align(step_->adam().first_moments());
+  align(step_->adam().second_moments());
+  if (step_->average()) align(step_->average()->averages());
 }
 
 void Trainer::save(Checkpoint& checkpoint) const {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/ops/ops.h"
+#include "engine/parallel/gradients.h"
 
 namespace pila {
 namespace {
@@ -42,39 +43,72 @@ TrainingStep::TrainingStep(const Context& ctx, Model& model, StepOptions options
   }
 }
 
-TrainingStep::Result TrainingStep::run(std::span<const std::uint8_t> pixels, std::int64_t height,
-                                       std::int64_t width, std::span<const std::int32_t> labels, double rate,
-                                       std::int64_t step) {
-  const auto count = static_cast<std::int64_t>(labels.size());
-  Tape tape;
-  for (const AdamParameter& parameter : parameters_) tape.watch(parameter.value);
-  const auto step_number = Tensor::from(ctx_, Shape{}, std::span<const std::int64_t>(&step, 1));
-  const Context training = ctx_.for_training(options_.seed, step_number).with_recorder(&tape);
-
-  Tensor images = augment(ctx_, Tensor::from(ctx_, {count, height, width, 3}, pixels), options_.augmentation,
-                          options_.preprocessing, options_.seed, step);
-  const Mixup mixup = draw_mixup(options_.augmentation, options_.seed, step);
-  if (mixup.weight < 1) images = ops::mix_with_reversed(ctx_, images, mixup.weight);
-
-  const Tensor logits = model_.logits(training, images);
-  const auto loss_for = [&](std::span<const std::int32_t> of) {
-    const Tensor losses = ops::sparse_cross_entropy(training, logits, Tensor::from(ctx_, {count}, of),
-                                                    options_.label_smoothing, class_weights_);
-    return ops::mean(training, losses);
+// As the network sees them.
+Tensor TrainingStep::augmented(const StepImages& images, const Mixup& mixup, std::int64_t step) const {
+  const auto pixels_per_image = static_cast<std::size_t>(images.height * images.width * 3);
+  const auto from = [&](std::int64_t index, std::int64_t place) {
+    const auto pixels = images.pixels.subspan(static_cast<std::size_t>(index) * pixels_per_image,
+                                              static_cast<std::size_t>(images.count) * pixels_per_image);
+    return augment(ctx_, Tensor::from(ctx_, {images.count, images.height, images.width, 3}, pixels),
+                   options_.augmentation, options_.preprocessing, options_.seed, step, place);
   };
-  Tensor loss = loss_for(labels);
+  const Tensor own = from(0, images.first);
+  if (mixup.weight == 1) return own;
+  if (images.count == images.total) return ops::mix_with_reversed(ctx_, own, mixup.weight);
+  const Tensor partners = ops::mix_with_reversed(ctx_, from(images.count, images.mirrored_from()), 0);
+  return ops::add(ctx_, ops::affine(ctx_, own, mixup.weight), ops::affine(ctx_, partners, 1 - mixup.weight));
+}
+
+// This rank's part of the mean over the whole batch.
+Tensor TrainingStep::loss_of(const Context& ctx, const Tensor& logits, const StepImages& images,
+                             const Mixup& mixup) const {
+  const auto count = static_cast<std::size_t>(images.count);
+  const auto mean_for = [&](std::span<const std::int32_t> labels) {
+    return ops::mean(ctx, ops::sparse_cross_entropy(ctx, logits, Tensor::from(ctx, {images.count}, labels),
+                                                    options_.label_smoothing, class_weights_));
+  };
+  Tensor loss = mean_for(images.labels.first(count));
   if (mixup.weight < 1) {
-    const std::vector<std::int32_t> reversed(labels.rbegin(), labels.rend());
-    loss = ops::add(training, ops::affine(training, loss, mixup.weight),
-                    ops::affine(training, loss_for(reversed), 1 - mixup.weight));
+    const auto mirrored = images.labels.last(count);
+    const std::vector<std::int32_t> reversed(mirrored.rbegin(), mirrored.rend());
+    loss = ops::add(ctx, ops::affine(ctx, loss, mixup.weight),
+                    ops::affine(ctx, mean_for(reversed), 1 - mixup.weight));
   }
+  if (images.count == images.total) return loss;
+  return ops::affine(ctx, loss, static_cast<double>(images.count) / static_cast<double>(images.total));
+}
+
+TrainingStep::Result TrainingStep::run(const StepImages& images, double rate, std::int64_t step) {
+  Tape tape;
+  std::vector<Tensor> values;
+  for (const AdamParameter& parameter : parameters_) values.push_back(parameter.value);
+  for (const Tensor& value : values) tape.watch(value);
+  const auto step_number = Tensor::from(ctx_, Shape{}, std::span<const std::int64_t>(&step, 1));
+  Communicator& ranks = ctx_.ranks();
+  const BatchShare share = ranks.alone() ? BatchShare{} : BatchShare{images.first, images.total};
+  const Context training =
+      ctx_.for_training(options_.seed, step_number).with_share(share).with_recorder(&tape);
+
+  Tensor loss;
+  double sums[2] = {};  // the loss, and those rightly classified
+  if (images.count > 0) {
+    const Mixup mixup = draw_mixup(options_.augmentation, options_.seed, step);
+    const Tensor logits = model_.logits(training, augmented(images, mixup, step));
+    loss = loss_of(training, logits, images, mixup);
+    sums[0] = loss.item<float>(ctx_);
+    sums[1] = static_cast<double>(count_correct(logits.to_vector<float>(ctx_),
+                                                images.labels.first(static_cast<std::size_t>(images.count))));
+  }
+  sum_over_ranks(ranks, sums);
 
   Result result;
-  result.loss = loss.item<float>(ctx_);
-  result.correct = count_correct(logits.to_vector<float>(ctx_), labels);
+  result.loss = sums[0];
+  result.correct = static_cast<std::int64_t>(sums[1]);
   result.finite = std::isfinite(result.loss);
   if (!result.finite) return result;
-  adam_.step(ctx_, tape.backward(ctx_, loss), rate);
+  Gradients gradients = loss ? tape.backward(ctx_, loss) : Gradients();
+  if (!ranks.alone()) sum_over_ranks(ctx_, values, gradients);
+  adam_.step(ctx_, gradients, rate);
   result.finite = std::isfinite(adam_.gradient_norm().item<float>(ctx_));
   if (result.finite && average_) average_->update(ctx_);
   return result;

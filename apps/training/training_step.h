@@ -30,19 +30,30 @@ struct StepOptions {
 // by rounding.
 std::vector<Tensor> changing_values(const Model& model);
 
+// What a rank sees of a batch of `total` images: its own, from `first` on. Labels and pixels, uint8 [n, h, w, 3],
+// are those of its own images and, where ranks share the batch and images are mixed, behind them those from
+// mirrored_from() on, as many, which lie where its own do when the batch is counted from its end.
+struct StepImages {
+  std::span<const std::uint8_t> pixels;
+  std::int64_t height = 0, width = 0;
+  std::span<const std::int32_t> labels;
+  std::int64_t first = 0, count = 0, total = 0;
+  std::int64_t mirrored_from() const { return total - first - count; }
+};
+
 class TrainingStep {
  public:
-  // For the parameters that are trainable now. The model must outlive this.
+  // For the parameters that are trainable now. The model must outlive this. The ranks of ctx share each batch, and
+  // all end a step with the same weights.
   TrainingStep(const Context& ctx, Model& model, StepOptions options);
 
   struct Result {
-    double loss = 0;           // mean over the batch
+    double loss = 0;           // mean over the whole batch
     std::int64_t correct = 0;  // rightly classified, as augmented and before they were mixed with others
     bool finite = true;        // false when a loss or gradient was not a number: nothing was changed
   };
-  // pixels: uint8 [n, h, w, 3]. `step` counts all steps of a run: random numbers are keyed by it.
-  Result run(std::span<const std::uint8_t> pixels, std::int64_t height, std::int64_t width,
-             std::span<const std::int32_t> labels, double rate, std::int64_t step);
+  // `step` counts all steps of a run: random numbers are keyed by it.
+  Result run(const StepImages& images, double rate, std::int64_t step);
 
   Adam& adam() { return adam_; }
   const Adam& adam() const { return adam_; }
@@ -50,6 +61,9 @@ class TrainingStep {
   const std::optional<ExponentialAverage>& average() const { return average_; }
 
  private:
+  Tensor augmented(const StepImages& images, const Mixup& mixup, std::int64_t step) const;
+  Tensor loss_of(const Context& ctx, const Tensor& logits, const StepImages& images, const Mixup& mixup) const;
+
   Context ctx_;
   Model& model_;
   StepOptions options_;

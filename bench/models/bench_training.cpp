@@ -80,7 +80,9 @@ class Training {
     for (Batch batch; loader.next(batch);) {
       labels.clear();
       for (const std::size_t image : batch.images) labels.push_back(images_.labels[image]);
-      loss = step_->run(batch.pixels, cache_.height(), cache_.width(), labels, kRate, steps_++).loss;
+      const auto count = static_cast<std::int64_t>(labels.size());
+      loss = step_->run({batch.pixels, cache_.height(), cache_.width(), labels, 0, count, count}, kRate, steps_++)
+                 .loss;
     }
     return loss;
   }

@@ -4,10 +4,20 @@
 
 #include "engine/core/error.h"
 #include "engine/ops/op.h"
+#include "engine/parallel/communicator.h"
 
 namespace pila {
+namespace {
 
-Context::Context(std::shared_ptr<Device> device) : device_(std::move(device)) {
+// Without state.
+Communicator& this_process() {
+  static SingleProcess process;
+  return process;
+}
+
+}  // namespace
+
+Context::Context(std::shared_ptr<Device> device) : device_(std::move(device)), ranks_(&this_process()) {
   if (!device_) throw UsageError("[context] expected a device, got none");
 }
 
@@ -40,6 +50,18 @@ Context Context::for_training(std::uint64_t seed, Tensor step) const {
   copy.training_ = true;
   copy.seed_ = seed;
   copy.step_ = std::move(step);
+  return copy;
+}
+
+Context Context::with_ranks(Communicator& ranks) const {
+  Context copy = *this;
+  copy.ranks_ = &ranks;
+  return copy;
+}
+
+Context Context::with_share(const BatchShare& share) const {
+  Context copy = *this;
+  copy.share_ = share;
   return copy;
 }
 

@@ -10,7 +10,14 @@
 namespace pila {
 
 class CallCollector;
+class Communicator;
 class Recorder;
+
+// Which samples of a batch that several ranks share lie here: those from `first` on, of `total`. No total: the
+// batch is whole.
+struct BatchShare {
+  std::int64_t first = 0, total = 0;
+};
 
 // A small value; copies with one thing changed are made by the with_...() calls.
 class Context {
@@ -34,12 +41,19 @@ class Context {
   // unless training).
   std::uint64_t seed() const { return seed_; }
   const Tensor& step() const { return step_; }
+  // The processes that compute together; by itself, this one alone.
+  Communicator& ranks() const { return *ranks_; }
+  // How they share the batch at hand. Dropout drops what it would drop of the whole batch, and trainable batch
+  // normalisation takes the whole batch's statistics.
+  const BatchShare& share() const { return share_; }
 
   Context with_recorder(Recorder* recorder) const;
   Context with_collector(CallCollector* collector) const;
   Context no_grad() const { return with_recorder(nullptr); }
   Context inference() const;
   Context for_training(std::uint64_t seed, Tensor step) const;  // throws ShapeError unless step is int64[]
+  Context with_ranks(Communicator& ranks) const;                // which must outlive the context
+  Context with_share(const BatchShare& share) const;
 
  private:
   std::shared_ptr<Device> device_;
@@ -48,6 +62,8 @@ class Context {
   bool training_ = false;
   std::uint64_t seed_ = 0;
   Tensor step_;
+  Communicator* ranks_;
+  BatchShare share_;
 };
 
 }  // namespace pila

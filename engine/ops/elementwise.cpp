@@ -163,8 +163,8 @@ class Cast : public Op {
 // Its own gradient, under the same key.
 class Dropout : public Op {
  public:
-  Dropout(double rate, std::uint64_t seed, std::uint32_t place, bool per_sample)
-      : rate_(rate), seed_(seed), place_(place), per_sample_(per_sample) {}
+  Dropout(double rate, std::uint64_t seed, std::uint32_t place, bool per_sample, std::int64_t first_sample)
+      : rate_(rate), seed_(seed), place_(place), per_sample_(per_sample), first_sample_(first_sample) {}
   std::string_view name() const override { return "dropout"; }
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
@@ -178,7 +178,10 @@ class Dropout : public Op {
     kernels::Dropout args;
     args.type = inputs[0].type();
     args.count = inputs[0].shape().elements();
-    args.group = per_sample_ ? args.count / inputs[0].shape()[0] : 1;
+    const Shape& shape = inputs[0].shape();
+    const std::int64_t sample = shape.rank() > 0 ? args.count / shape[0] : 1;
+    args.group = per_sample_ ? sample : 1;
+    args.first = first_sample_ * (per_sample_ ? 1 : sample);
     args.rate = rate_;
     args.seed = seed_;
     args.place = place_;
@@ -192,7 +195,7 @@ class Dropout : public Op {
 
   std::vector<Tensor> backward(const Context& ctx, const BackwardArgs& args) const override {
     return {apply_to_one<Dropout>(ctx, {args.output_gradients[0], args.inputs[1]}, rate_, seed_, place_,
-                                  per_sample_),
+                                  per_sample_, first_sample_),
             {}};
   }
 
@@ -201,6 +204,7 @@ class Dropout : public Op {
   std::uint64_t seed_;
   std::uint32_t place_;
   bool per_sample_;
+  std::int64_t first_sample_;  // of the whole batch, where ranks share it
 };
 
 }  // namespace
@@ -249,7 +253,7 @@ Tensor cast(const Context& ctx, const Tensor& x, DType type) {
 Tensor dropout(const Context& ctx, const Tensor& x, double rate, std::uint32_t place, bool per_sample) {
   if (!(rate >= 0 && rate < 1)) throw_expected("dropout", "a rate in [0, 1)", std::to_string(rate));
   if (!ctx.training() || rate == 0) return x;
-  return apply_to_one<Dropout>(ctx, {x, ctx.step()}, rate, ctx.seed(), place, per_sample);
+  return apply_to_one<Dropout>(ctx, {x, ctx.step()}, rate, ctx.seed(), place, per_sample, ctx.share().first);
 }
 
 }  // namespace pila::ops

@@ -1,4 +1,5 @@
 // Batch normalisation over the last axis, and averages that move in place.
+#include "engine/ops/shared_norm.h"
 #include "engine/ops/support.h"
 
 namespace pila::ops {
@@ -197,6 +198,7 @@ std::shared_ptr<const Op> make_op(const BatchNormAttributes& attributes) {
 
 BatchNormResult batch_norm_training(const Context& ctx, const Tensor& x, const Tensor& gamma,
                                     const Tensor& beta, double epsilon, Activation activation) {
+  if (ctx.share().total > 0) return shared_batch_norm(ctx, x, gamma, beta, epsilon, activation);
   std::vector<Tensor> outputs = apply_new<BatchNormTraining>(ctx, {x, gamma, beta}, epsilon, activation);
   return {std::move(outputs[0]), std::move(outputs[1]), std::move(outputs[2])};
 }

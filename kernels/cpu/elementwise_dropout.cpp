@@ -20,6 +20,7 @@ struct DropoutKey {
   std::uint64_t seed;
   std::uint32_t place;
   std::uint64_t step;
+  std::int64_t first;      // draw
   std::int32_t threshold;  // a draw's upper 24 bits are kept from here on
   float scale;             // of what is kept
 };
@@ -44,7 +45,7 @@ HWY_INLINE void transpose_words(WordVector words[4]) {
   words[3] = hn::BitCast(d, hn::InterleaveUpper(wide, high01, high23));
 }
 
-// One draw for each of elements [begin, end); begin is a multiple of 4.
+// One draw for each of elements [begin, end); that of begin is a multiple of 4.
 void drop_elements(const DropoutKey& key, const float* x, float* y, std::int64_t begin, std::int64_t end) {
   const FloatTag d;
   const WordTag words_tag;
@@ -58,7 +59,7 @@ void drop_elements(const DropoutKey& key, const float* x, float* y, std::int64_t
   const auto scale = hn::Set(d, key.scale);
   while (begin < end) {
     WordVector words[4];
-    const auto first_block = hn::Set(words_tag, static_cast<std::uint32_t>(begin / 4));
+    const auto first_block = hn::Set(words_tag, static_cast<std::uint32_t>((key.first + begin) / 4));
     random_blocks({key.seed, key.step, key.place}, hn::Add(first_block, lane_blocks), words);
     transpose_words(words);
     const auto rest = static_cast<std::size_t>(end - begin);
@@ -104,22 +105,27 @@ HWY_EXPORT(drop_elements);
 HWY_EXPORT(scale_group);
 
 bool keeps_group(const DropoutKey& key, std::int64_t group) {
-  const auto block = static_cast<std::uint32_t>(group / 4);
+  const std::int64_t draw = key.first + group;
+  const auto block = static_cast<std::uint32_t>(draw / 4);
   const Philox4 draws = random_block(key.seed, static_cast<std::int64_t>(key.step), key.place, block);
-  return static_cast<std::int32_t>(draws.word[group % 4] >> 8) >= key.threshold;
+  return static_cast<std::int32_t>(draws.word[draw % 4] >> 8) >= key.threshold;
 }
 
 Status run_dropout(const Dropout& args, const Launch& launch) {
   const auto* x = static_cast<const float*>(args.x);
   auto* y = static_cast<float*>(args.y);
-  const DropoutKey key{args.seed, args.place, static_cast<std::uint64_t>(*args.step),
+  const DropoutKey key{args.seed, args.place, static_cast<std::uint64_t>(*args.step), args.first,
                        static_cast<std::int32_t>(std::ceil(args.rate * 16777216.0)),
                        static_cast<float>(1 / (1 - args.rate))};
   auto& pool = pool_of(*launch.stream);
   if (args.group == 1) {
     const auto function = HWY_DYNAMIC_DISPATCH(drop_elements);
-    run_pieces(pool, args.count, kPiece,
-               [&](std::int64_t begin, std::int64_t end) { function(key, x, y, begin, end); });
+    run_pieces(pool, args.count, kPiece, [&](std::int64_t begin, std::int64_t end) {
+      for (; begin < end && (key.first + begin) % 4 != 0; ++begin) {
+        y[begin] = keeps_group(key, begin) ? x[begin] * key.scale : 0;
+      }
+      function(key, x, y, begin, end);
+    });
     return nullptr;
   }
   const auto function = HWY_DYNAMIC_DISPATCH(scale_group);

@@ -25,14 +25,16 @@ struct Drop {
   }
 };
 
-// Four neighbours, which share a block of random words.
+// Four neighbours, which share a block of random words; of the first and the last four, those that are there.
 template <class T>
 struct DropFour {
   Drop<T> drop;
   __device__ void operator()(std::int64_t four) const {
-    const Philox4 random = drop.block(four);
-    for (int i = 0; i < 4 && four * 4 + i < drop.args.count; ++i) {
-      drop.keep_or_drop(four * 4 + i, drop.keeps(random.word[i]));
+    const std::int64_t block = drop.args.first / 4 + four;
+    const Philox4 random = drop.block(block);
+    for (int word = 0; word < 4; ++word) {
+      const std::int64_t i = block * 4 + word - drop.args.first;
+      if (i >= 0 && i < drop.args.count) drop.keep_or_drop(i, drop.keeps(random.word[word]));
     }
   }
 };
@@ -42,8 +44,8 @@ template <class T>
 struct DropOfGroup {
   Drop<T> drop;
   __device__ void operator()(std::int64_t i) const {
-    const std::int64_t group = i / drop.args.group;
-    drop.keep_or_drop(i, drop.keeps(drop.block(group / 4).word[group % 4]));
+    const std::int64_t draw = drop.args.first + i / drop.args.group;
+    drop.keep_or_drop(i, drop.keeps(drop.block(draw / 4).word[draw % 4]));
   }
 };
 
@@ -51,7 +53,7 @@ Status run(const Dropout& args, const Launch& on) {
   return with_number(args.type, [&](auto number) {
     using T = decltype(number);
     const Drop<T> drop{args, static_cast<float>(1 / (1 - args.rate))};
-    return args.group == 1 ? for_each(on, (args.count + 3) / 4, DropFour<T>{drop})
+    return args.group == 1 ? for_each(on, (args.first % 4 + args.count + 3) / 4, DropFour<T>{drop})
                            : for_each(on, args.count, DropOfGroup<T>{drop});
   });
 }

@@ -49,7 +49,7 @@ void dropout(const Dropout& args) {
   auto* y = static_cast<T*>(args.y);
   const auto scale = static_cast<T>(1 / (1 - args.rate));
   for (std::int64_t i = 0; i < args.count; ++i) {
-    const auto draw = i / args.group;
+    const auto draw = args.first + i / args.group;
     const auto block = random_block(args.seed, *args.step, args.place, static_cast<std::uint32_t>(draw / 4));
     const bool kept = uniform(block.word[draw % 4]) >= args.rate;
     y[i] = kept ? x[i] * scale : T{0};
