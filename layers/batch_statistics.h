@@ -19,8 +19,8 @@ void set_batch_statistics(Model& model, bool batch_statistics);
 // batches' moments are combined exactly (weighted by their images, in float64), not as a moving average (Wu
 // and Johnson, "Rethinking 'Batch' in BatchNorm", 2021). next_batch gives preprocessed images, and an
 // undefined tensor at the end. Returns the number of images. Throws UsageError when there are none; whatever
-// is thrown, the statistics are then as before. The ranks of ctx call it together: each gives images of its own,
-// or none, and all get the statistics of all.
+// is thrown, the statistics are then as before. The ranks of ctx call it together: each gives images of its
+// own, or none, and all get the statistics of all.
 std::int64_t recalibrate_batch_norm(const Context& ctx, Model& model,
                                     const std::function<Tensor()>& next_batch);
 

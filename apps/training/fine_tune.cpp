@@ -127,8 +127,7 @@ class FineTuning {
     for (std::size_t f = fit_; f < fits_.size(); ++f) {
       total += Trainer::images_in(options_.recipe, fits_[f].train.size());
     }
-    progress_ =
-        std::make_unique<Progress>("images", total - trainer_->done_images(), true, !ranks().first());
+    progress_ = std::make_unique<Progress>("images", total - trainer_->done_images(), true, !ranks().first());
     for (;; begin_fit()) {
       train();
       if (fit_ + 1 == fits_.size() && fits_[fit_].held_out.empty()) break;

@@ -10,9 +10,10 @@
 
 namespace pila {
 
-// Trains into a new folder. Returns what was measured on held-out images, to the first rank. Throws Error when
-// interrupted, with the command that goes on. All ranks call this and the following with the same arguments, and
-// find the folder and the images at the same place; what goes wrong for all of them is thrown on all.
+// Trains into a new folder. Returns what was measured on held-out images, to the first rank. Throws Error
+// when interrupted, with the command that goes on. All ranks call this and the following with the same
+// arguments, and find the folder and the images at the same place; what goes wrong for all of them is thrown
+// on all.
 Evaluation fine_tune(const FineTuneOptions& options, const std::filesystem::path& out, Communicator& ranks);
 
 // Goes on with the run in the folder, on the device, with the threads and the cache_bytes of `machine`: on

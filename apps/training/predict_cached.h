@@ -21,13 +21,13 @@ struct TrainingImages {
   std::vector<std::size_t> train, validation;  // indices into the cache; validation may be empty
 };
 
-// Logits and pooled features of the images with these indices, in their order. The ranks of ctx call it together
-// and share the work; each gets them all.
+// Logits and pooled features of the images with these indices, in their order. The ranks of ctx call it
+// together and share the work; each gets them all.
 Predictions predict_cached(const Context& ctx, const Model& model, const Preprocessing& preprocessing,
                            const TrainingImages& images, std::span<const std::size_t> indices, int threads);
 
-// recalibrate_batch_norm() with these images, as they are, in batches of one size but the last, which the ranks
-// of ctx share.
+// recalibrate_batch_norm() with these images, as they are, in batches of one size but the last, which the
+// ranks of ctx share.
 void recalibrate_on(const Context& ctx, Model& model, const Preprocessing& preprocessing,
                     const TrainingImages& images, std::span<const std::size_t> indices, int threads);
 

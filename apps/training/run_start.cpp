@@ -55,8 +55,9 @@ Context open_context(const FineTuneOptions& options, Communicator& ranks) {
     throw UsageError("--device " + options.device + ": " + std::to_string(ranks.size()) +
                      " processes train together on processors alone; for a GPU start one process");
   }
-  voice_of(ranks)(fmt::format("{} processes, {} here", ranks.size(),
-                              options.threads == 1 ? "one thread" : fmt::format("{} threads", options.threads)));
+  voice_of(ranks)(
+      fmt::format("{} processes, {} here", ranks.size(),
+                  options.threads == 1 ? "one thread" : fmt::format("{} threads", options.threads)));
   return Context(Device::cpu(options.threads)).with_ranks(ranks);
 }
 

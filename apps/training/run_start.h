@@ -20,8 +20,8 @@ std::filesystem::path fetch_weights(const FineTuneOptions& options);
 // Prints lines on stderr, of the first rank alone.
 NoteHook voice_of(const Communicator& ranks);
 
-// The device of the options, with its ranks. Throws UsageError for a GPU and several ranks, DeviceError for one
-// that cannot be used.
+// The device of the options, with its ranks. Throws UsageError for a GPU and several ranks, DeviceError for
+// one that cannot be used.
 Context open_context(const FineTuneOptions& options, Communicator& ranks);
 
 // RunFolder's, made or opened by the first rank.
@@ -30,8 +30,8 @@ RunFolder open_folder(const std::filesystem::path& path, Communicator& ranks);
 
 // The first rank fetches weights and takes pictures out of stores.
 StartModel load_start_model(const Context& ctx, const FineTuneOptions& options);
-std::unique_ptr<DataFolders> open_data_folders(const FineTuneOptions& options, const std::filesystem::path& run,
-                                               Communicator& ranks);
+std::unique_ptr<DataFolders> open_data_folders(const FineTuneOptions& options,
+                                               const std::filesystem::path& run, Communicator& ranks);
 
 // Throws FileError where ranks have other images, or other options, than the first one.
 DataSet read_images(FineTuneOptions options, const DataFolders& folders, std::int64_t size,

@@ -119,7 +119,8 @@ std::vector<std::vector<std::size_t>> Trainer::own_parts(
   for (const auto& batch : batches) {
     const Share share = share_of(static_cast<std::int64_t>(batch.size()), ranks);
     auto& part = parts.emplace_back(batch.begin() + share.begin, batch.begin() + share.end);
-    if (recipe_.augmentation.mixup > 0) part.insert(part.end(), batch.end() - share.end, batch.end() - share.begin);
+    if (recipe_.augmentation.mixup > 0)
+      part.insert(part.end(), batch.end() - share.end, batch.end() - share.begin);
   }
   return parts;
 }
@@ -290,8 +291,8 @@ void Trainer::recalibrate() {
   recalibrate_on(ctx_, model_, preprocessing_, images_, images_.train, loader_threads_);
 }
 
-// The first rank's numbers come to all, as ranks on processors of several kinds part by rounding. On those of one
-// kind nothing changes.
+// The first rank's numbers come to all, as ranks on processors of several kinds part by rounding. On those of
+// one kind nothing changes.
 void Trainer::align_ranks() const {
   if (ctx_.ranks().alone()) return;
   const auto align = [&](const std::vector<Tensor>& tensors) {

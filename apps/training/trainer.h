@@ -20,16 +20,16 @@ struct TrainerHooks {
   std::function<void(std::int64_t images)> progress;  // so many images more were trained on
   std::function<void(const MetricRow& row)> epoch;    // an epoch is complete
   std::function<void(bool urgent)> save;              // after every epoch, and urgently before stopping
-  std::function<bool()> stop;                         // asked after every batch; one rank's yes is that of all
+  std::function<bool()> stop;  // asked after every batch; one rank's yes is that of all
   std::function<void(const std::string& line)> note;  // for people
 };
 
 class Trainer {
  public:
   // Both must outlive the trainer. `preprocessing` is the model's. The ranks of ctx train together: each with
-  // these arguments, and all its calls at the same time as the others'. Throws UsageError when the recipe does
-  // not fit the images: nothing to train on, a monitored value without validation images, or a rank without an
-  // image of a batch whose statistics are asked for.
+  // these arguments, and all its calls at the same time as the others'. Throws UsageError when the recipe
+  // does not fit the images: nothing to train on, a monitored value without validation images, or a rank
+  // without an image of a batch whose statistics are asked for.
   Trainer(const Context& ctx, Model& model, const Preprocessing& preprocessing, const Recipe& recipe,
           TrainingImages images, std::uint64_t seed, int loader_threads);
   ~Trainer();

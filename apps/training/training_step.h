@@ -30,9 +30,9 @@ struct StepOptions {
 // by rounding.
 std::vector<Tensor> changing_values(const Model& model);
 
-// What a rank sees of a batch of `total` images: its own, from `first` on. Labels and pixels, uint8 [n, h, w, 3],
-// are those of its own images and, where ranks share the batch and images are mixed, behind them those from
-// mirrored_from() on, as many, which lie where its own do when the batch is counted from its end.
+// What a rank sees of a batch of `total` images: its own, from `first` on. Labels and pixels, uint8 [n, h, w,
+// 3], are those of its own images and, where ranks share the batch and images are mixed, behind them those
+// from mirrored_from() on, as many, which lie where its own do when the batch is counted from its end.
 struct StepImages {
   std::span<const std::uint8_t> pixels;
   std::int64_t height = 0, width = 0;
@@ -43,8 +43,8 @@ struct StepImages {
 
 class TrainingStep {
  public:
-  // For the parameters that are trainable now. The model must outlive this. The ranks of ctx share each batch, and
-  // all end a step with the same weights.
+  // For the parameters that are trainable now. The model must outlive this. The ranks of ctx share each
+  // batch, and all end a step with the same weights.
   TrainingStep(const Context& ctx, Model& model, StepOptions options);
 
   struct Result {
@@ -62,7 +62,8 @@ class TrainingStep {
 
  private:
   Tensor augmented(const StepImages& images, const Mixup& mixup, std::int64_t step) const;
-  Tensor loss_of(const Context& ctx, const Tensor& logits, const StepImages& images, const Mixup& mixup) const;
+  Tensor loss_of(const Context& ctx, const Tensor& logits, const StepImages& images,
+                 const Mixup& mixup) const;
 
   Context ctx_;
   Model& model_;

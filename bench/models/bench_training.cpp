@@ -81,8 +81,10 @@ class Training {
       labels.clear();
       for (const std::size_t image : batch.images) labels.push_back(images_.labels[image]);
       const auto count = static_cast<std::int64_t>(labels.size());
-      loss = step_->run({batch.pixels, cache_.height(), cache_.width(), labels, 0, count, count}, kRate, steps_++)
-                 .loss;
+      loss =
+          step_
+              ->run({batch.pixels, cache_.height(), cache_.width(), labels, 0, count, count}, kRate, steps_++)
+              .loss;
     }
     return loss;
   }

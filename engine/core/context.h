@@ -13,8 +13,8 @@ class CallCollector;
 class Communicator;
 class Recorder;
 
-// Which samples of a batch that several ranks share lie here: those from `first` on, of `total`. No total: the
-// batch is whole.
+// Which samples of a batch that several ranks share lie here: those from `first` on, of `total`. No total:
+// the batch is whole.
 struct BatchShare {
   std::int64_t first = 0, total = 0;
 };
@@ -43,8 +43,8 @@ class Context {
   const Tensor& step() const { return step_; }
   // The processes that compute together; by itself, this one alone.
   Communicator& ranks() const { return *ranks_; }
-  // How they share the batch at hand. Dropout drops what it would drop of the whole batch, and trainable batch
-  // normalisation takes the whole batch's statistics.
+  // How they share the batch at hand. Dropout drops what it would drop of the whole batch, and trainable
+  // batch normalisation takes the whole batch's statistics.
   const BatchShare& share() const { return share_; }
 
   Context with_recorder(Recorder* recorder) const;

@@ -83,8 +83,7 @@ class SharedBatchNorm : public Op {
     const BatchNormResult part = batch_norm_training(own, x, gamma, beta, attributes_.epsilon);
     const auto rows = static_cast<double>(x.shape().elements() / x.shape()[-1]);
     const std::vector<double> mine = moments_of(ctx, rows, part.mean, part.variance);
-    const std::vector<double> moments =
-        combine(ctx.ranks().gather_values(std::span(mine)), mine.size());
+    const std::vector<double> moments = combine(ctx.ranks().gather_values(std::span(mine)), mine.size());
     const std::vector<float> rounded(moments.begin() + 1, moments.end());
     const auto channels = static_cast<std::size_t>(gamma.shape().elements());
     outputs[1].assign(ctx, std::span(rounded).first(channels));
@@ -95,9 +94,9 @@ class SharedBatchNorm : public Op {
 
   Saved saved(std::span<const bool>) const override { return {7, 6}; }
 
-  // By given statistics, dx would be gamma / deviation * dy. What the statistics' dependence on x takes away from
-  // dy is mean(dy) + normalised x * mean(dy * normalised x), over the rows of all ranks; those sums are beta's
-  // and gamma's gradients.
+  // By given statistics, dx would be gamma / deviation * dy. What the statistics' dependence on x takes away
+  // from dy is mean(dy) + normalised x * mean(dy * normalised x), over the rows of all ranks; those sums are
+  // beta's and gamma's gradients.
   std::vector<Tensor> backward(const Context& ctx, const BackwardArgs& args) const override {
     if (args.output_gradients[1] || args.output_gradients[2]) {
       throw_no_gradient(name(), "of the batch's statistics");
@@ -118,9 +117,9 @@ class SharedBatchNorm : public Op {
     }
     if (!args.wanted[0]) return gradients;
     const auto rows = static_cast<double>(x.shape().elements() / x.shape()[-1] / x.shape()[0] * total_);
-    const Tensor taken = batch_norm_inference(ctx, x, affine(ctx, sums[0], 1 / rows),
-                                              affine(ctx, sums[1], 1 / rows), mean, variance,
-                                              attributes_.epsilon);
+    const Tensor taken =
+        batch_norm_inference(ctx, x, affine(ctx, sums[0], 1 / rows), affine(ctx, sums[1], 1 / rows), mean,
+                             variance, attributes_.epsilon);
     gradients[0] = subtract(ctx, gradients[0], by_given_statistics(Activation::none, taken, false)[0]);
     return gradients;
   }
@@ -132,10 +131,9 @@ class SharedBatchNorm : public Op {
 
 }  // namespace
 
-BatchNormResult shared_batch_norm(const Context& ctx, const Tensor& x, const Tensor& gamma, const Tensor& beta,
-                                  double epsilon, Activation activation) {
-  auto outputs =
-      apply_new<SharedBatchNorm>(ctx, {x, gamma, beta}, epsilon, activation, ctx.share().total);
+BatchNormResult shared_batch_norm(const Context& ctx, const Tensor& x, const Tensor& gamma,
+                                  const Tensor& beta, double epsilon, Activation activation) {
+  auto outputs = apply_new<SharedBatchNorm>(ctx, {x, gamma, beta}, epsilon, activation, ctx.share().total);
   return {std::move(outputs[0]), std::move(outputs[1]), std::move(outputs[2])};
 }
 

@@ -13,8 +13,8 @@
 
 namespace pila {
 
-// One process is a rank, counted from 0. What is not said to be for one rank alone is called by all of them, in
-// the same order, and waits until all have come. Used by one thread at a time.
+// One process is a rank, counted from 0. What is not said to be for one rank alone is called by all of them,
+// in the same order, and waits until all have come. Used by one thread at a time.
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -23,8 +23,8 @@ class Communicator {
   bool first() const { return rank() == 0; }
   bool alone() const { return size() == 1; }
 
-  // Each number becomes its sum over all ranks, added in float64 in the order of ranks and rounded once: every
-  // rank gets the same bits, in every run with as many ranks. All spans have one length.
+  // Each number becomes its sum over all ranks, added in float64 in the order of ranks and rounded once:
+  // every rank gets the same bits, in every run with as many ranks. All spans have one length.
   virtual void sum(std::span<float> values) = 0;
   // All ranks' bytes, in the order of ranks; each may give another number of them.
   virtual std::vector<std::byte> gather(std::span<const std::byte> mine) = 0;
@@ -61,7 +61,9 @@ class SingleProcess : public Communicator {
   int rank() const override { return 0; }
   int size() const override { return 1; }
   void sum(std::span<float>) override {}
-  std::vector<std::byte> gather(std::span<const std::byte> mine) override { return {mine.begin(), mine.end()}; }
+  std::vector<std::byte> gather(std::span<const std::byte> mine) override {
+    return {mine.begin(), mine.end()};
+  }
   void broadcast(std::span<std::byte>) override {}
   std::optional<std::string> meet(const std::string& words, std::chrono::milliseconds) override {
     return words;
@@ -72,8 +74,8 @@ class SingleProcess : public Communicator {
 // Each number becomes its sum over all ranks, added in their order. For few numbers.
 void sum_over_ranks(Communicator& ranks, std::span<double> values);
 
-// The part of [0, total) that falls to one of `size` ranks: contiguous, in their order, of sizes that differ by
-// one at most; empty where there are fewer than ranks.
+// The part of [0, total) that falls to one of `size` ranks: contiguous, in their order, of sizes that differ
+// by one at most; empty where there are fewer than ranks.
 struct Share {
   std::int64_t begin = 0, end = 0;
   std::int64_t count() const { return end - begin; }
@@ -81,13 +83,13 @@ struct Share {
 Share share_of(std::int64_t total, int rank, int size);
 Share share_of(std::int64_t total, const Communicator& ranks);
 
-// The first rank does the work while the others wait. What it throws is thrown on all, as UsageError, FileError
-// or Error.
+// The first rank does the work while the others wait. What it throws is thrown on all, as UsageError,
+// FileError or Error.
 void on_first(Communicator& ranks, const std::function<void()>& work);
 
-// How many threads a rank should have so that all ranks on a machine together have one for each core that they
-// may run on: its cores, where it shares them with no other rank (as Slurm and mpirun may bind them), else its
-// part of them; 1 at least.
+// How many threads a rank should have so that all ranks on a machine together have one for each core that
+// they may run on: its cores, where it shares them with no other rank (as Slurm and mpirun may bind them),
+// else its part of them; 1 at least.
 int threads_for(Communicator& ranks);
 
 }  // namespace pila

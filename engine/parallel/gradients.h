@@ -8,9 +8,9 @@
 
 namespace pila {
 
-// Sums each parameter's gradient (float32) over the ranks of ctx. A parameter that has none on one rank counts as
-// zero there, and has none afterwards where it has none on any. The same parameters, in the same order, on all
-// ranks.
+// Sums each parameter's gradient (float32) over the ranks of ctx. A parameter that has none on one rank
+// counts as zero there, and has none afterwards where it has none on any. The same parameters, in the same
+// order, on all ranks.
 void sum_over_ranks(const Context& ctx, std::span<const Tensor> parameters, Gradients& gradients);
 
 }  // namespace pila

@@ -14,8 +14,8 @@ struct Launched {
 };
 Launched launched();
 
-// The communicator of all processes that were launched together: a SingleProcess, without a call of MPI, where
-// there is but one. Throws Error where this build has no MPI, or MPI cannot find the others.
+// The communicator of all processes that were launched together: a SingleProcess, without a call of MPI,
+// where there is but one. Throws Error where this build has no MPI, or MPI cannot find the others.
 std::unique_ptr<Communicator> join(const Launched& launched);
 
 }  // namespace pila

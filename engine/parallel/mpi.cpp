@@ -64,8 +64,8 @@ class Mpi : public Communicator {
       for (std::size_t part = i; part < parts_.size(); part += mine) total_of += parts_[part];
       parts_[i] = static_cast<float>(total_of);
     }
-    MPI_Allgatherv(parts_.data(), static_cast<int>(mine), MPI_FLOAT, values.data(), counts.data(), begins.data(),
-                   MPI_FLOAT, MPI_COMM_WORLD);
+    MPI_Allgatherv(parts_.data(), static_cast<int>(mine), MPI_FLOAT, values.data(), counts.data(),
+                   begins.data(), MPI_FLOAT, MPI_COMM_WORLD);
   }
 
   std::vector<std::byte> gather(std::span<const std::byte> mine) override {
@@ -123,7 +123,8 @@ std::unique_ptr<Communicator> join(const Launched& launched) {
   auto mpi = std::make_unique<Mpi>();
   if (mpi->size() != launched.size) {
     throw Error("was started as one of " + std::to_string(launched.size) + " processes, and MPI sees " +
-                std::to_string(mpi->size()) + "; start it with the mpirun of the MPI that it was built with, or "
+                std::to_string(mpi->size()) +
+                "; start it with the mpirun of the MPI that it was built with, or "
                 "with Slurm's plug-in for that one (srun --mpi=list)");
   }
   return mpi;

@@ -54,9 +54,9 @@ struct Affine {
 
 // Inverted dropout: y = x * factor where kept, else 0; the factor is 1 / (1 - rate) rounded to `type`.
 // Elements [g * group, (g + 1) * group) share one draw: group 1 is elementwise, a whole sample's size drops
-// samples. Group g has draw d = first + g: uniform() of word d % 4 of random_block(seed, *step, place, d / 4) in
-// kernels/random.h, and is kept when that is >= rate. Applied to dy with the same key it is its own gradient. y
-// may be x.
+// samples. Group g has draw d = first + g: uniform() of word d % 4 of random_block(seed, *step, place, d / 4)
+// in kernels/random.h, and is kept when that is >= rate. Applied to dy with the same key it is its own
+// gradient. y may be x.
 struct Dropout {
   DType type = DType::f32;
   std::int64_t count = 0;

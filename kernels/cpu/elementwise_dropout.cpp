@@ -114,7 +114,10 @@ bool keeps_group(const DropoutKey& key, std::int64_t group) {
 Status run_dropout(const Dropout& args, const Launch& launch) {
   const auto* x = static_cast<const float*>(args.x);
   auto* y = static_cast<float*>(args.y);
-  const DropoutKey key{args.seed, args.place, static_cast<std::uint64_t>(*args.step), args.first,
+  const DropoutKey key{args.seed,
+                       args.place,
+                       static_cast<std::uint64_t>(*args.step),
+                       args.first,
                        static_cast<std::int32_t>(std::ceil(args.rate * 16777216.0)),
                        static_cast<float>(1 / (1 - args.rate))};
   auto& pool = pool_of(*launch.stream);

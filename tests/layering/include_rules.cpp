@@ -46,6 +46,7 @@ const std::vector<LibraryRule> kLibraries = {
      {"torch/", "tensorflow/", "onnxruntime", "nvinfer", "dnnl"},
      {"bench/baselines/"},
      false},
+    {"MPI", {"mpi.h", "mpi/"}, {"engine/parallel/"}, false, 1},
     {"libmosquitto", {"mosquitto"}, {"apps/eject/"}},
     {"libmodbus", {"modbus.h", "modbus/"}, {"apps/eject/"}},
     {"libgpiod", {"gpiod."}, {"apps/eject/"}},

@@ -225,10 +225,13 @@ TEST(CpuDropout, SameBitsAsReference) {
          {std::int64_t{1}, std::int64_t{3}, std::int64_t{48}, std::int64_t{20000}}) {
       args.group = group;
       for (const double rate : {0.0, 0.2, 0.7}) {
-        args.rate = rate;
-        ASSERT_TRUE(same_bits(run_fast<float>(args, "dropout_f32", &Dropout::y, count),
-                              run_reference<float>(args, &Dropout::y, count)))
-            << count << " elements in groups of " << group << " at rate " << rate;
+        for (const std::int64_t first : {0, 1, 3, 1284, 70003}) {
+          args.rate = rate;
+          args.first = first;
+          ASSERT_TRUE(same_bits(run_fast<float>(args, "dropout_f32", &Dropout::y, count),
+                                run_reference<float>(args, &Dropout::y, count)))
+              << count << " elements in groups of " << group << " from " << first << " on at rate " << rate;
+        }
       }
     }
   }

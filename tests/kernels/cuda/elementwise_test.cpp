@@ -161,12 +161,13 @@ TEST(CudaDropout, DropsTheReferencesElements) {
   const std::vector<std::int64_t> step = {41};
   const DeviceBuffer<std::int64_t> step_there(step);
   for (const DType type : kTypes) {
-    for (const std::int64_t group : {1, 7}) {
+    for (const auto& [group, first] : {std::pair(1, 0), {1, 4}, {1, 7}, {7, 0}, {7, 5}}) {
       for (const std::int64_t count : {0, 1, 5, 1027}) {
         const TypedInput x(type, uniform_data<float>(static_cast<std::size_t>(count), 1, 1, 2));
         Dropout args;
         args.count = count;
         args.group = group;
+        args.first = first;
         args.rate = 0.25;
         args.seed = 5;
         args.place = 3;

@@ -178,9 +178,10 @@ TEST(ReferenceAffine, ScalesAndShifts) {
 
 template <class T>
 std::vector<T> dropped(const std::vector<T>& x, double rate, std::int64_t group = 1, std::int64_t step = 5,
-                       std::uint32_t place = 2, std::uint64_t seed = 9) {
+                       std::uint32_t place = 2, std::uint64_t seed = 9, std::int64_t first = 0) {
   GuardedBuffer<T> y(x.size());
   Dropout args;
+  args.first = first;
   args.type = kType<T>;
   args.count = static_cast<std::int64_t>(x.size());
   args.group = group;
@@ -219,6 +220,8 @@ TEST(ReferenceDropout, IsDecidedBySeedStepPlaceAndIndexAlone) {
     EXPECT_EQ(y[i] != 0, uniform(block.word[i % 4]) >= 0.5f) << i;
   }
   EXPECT_EQ(dropped(std::vector<double>(20, 1.0), 0.5)[7] != 0, y[7] != 0);
+  const auto later = dropped(std::vector<float>(100, 1.0f), 0.5, 1, 5, 2, 9, 901);
+  EXPECT_EQ(later, std::vector<float>(y.begin() + 901, y.end()));
 }
 
 TEST(ReferenceDropout, AGroupSharesOneDraw) {
