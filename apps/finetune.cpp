@@ -160,7 +160,7 @@ void add_run_options(CLI::App& app, Arguments& arguments) {
       ->capture_default_str()
       ->type_name("N");
   add_device_option(app, options.device);
-  app.add_option("--threads", options.threads, "0 for all cores")
+  app.add_option("--threads", options.threads, "0 for all cores, or this process's part of them")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str()
       ->type_name("N");
@@ -237,6 +237,7 @@ int main(int argc, char** argv) {
   app.footer(
       "The run folder gets model.h5, report.txt, report.json, pictures, and last.ckpt to go on from.\n"
       "Results go to standard output, all else to standard error.\n"
+      "Started by mpirun or srun, its processes share each batch (docs/parallel.md).\n"
       "Exit code: 0 done, 1 failed or stopped, 2 wrong usage.");
   const pila::Launched launched = pila::launched();
   std::unique_ptr<pila::Communicator> ranks;
