@@ -222,7 +222,7 @@ void FineTuning::train() {
     saved = now;
   };
   if (trainer_->run(hooks)) return;
-  progress_.reset();
+  on_first(ranks(), [this] { progress_.reset(); });  // the checkpoint is written
   throw Error("stopped; to go on: pila-finetune --resume " + folder_.path.string());
 }
 
