@@ -23,8 +23,8 @@ class StreamCounts {
   std::string heartbeat(const FrameSource::Counts& source) const;
   std::string summary(const FrameSource::Counts& source) const;
   // {"frames": ..., "dropped": ..., "skipped": ..., "reconnects": ..., "items": ..., "missed": ...,
-  // "classes": {label: items}, "seconds": since the beginning, "frames_per_s": ..., "memory_mib": ..., "items_per_s": ...,
-  // "stages": {stage: see StageStatistics}}.
+  // "classes": {label: items}, "seconds": since the beginning, "frames_per_s": ..., "memory_mib": ...,
+  // "items_per_s": ..., "stages": {stage: see StageStatistics}}.
   std::string to_json(const FrameSource::Counts& source) const;
 
  private:
