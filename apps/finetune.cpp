@@ -245,5 +245,7 @@ int main(int argc, char** argv) {
     ranks = pila::join(launched);
     return pila::end_together(*ranks, app.get_name(), [&] { return pila::run(arguments, *ranks); });
   };
-  return pila::run_command(app, argc, argv, work, /*silent=*/launched.rank > 0);
+  const int code = pila::run_command(app, argc, argv, work, /*silent=*/launched.rank > 0);
+  if (!ranks && code != pila::kDone) pila::end_misused(launched, code);
+  return code;
 }
