@@ -203,7 +203,8 @@ TEST(Documentation, RunKnowsItsCommands) {
   for (const fs::path& page : pages()) {
     for (const std::string& line : commands_in(code_of(test::read_text(page)))) {
       std::smatch match;
-      if (!std::regex_search(line, match, std::regex("^\\./run ([a-z]+) ?([a-z][a-z0-9-]*)?([^#]*)"))) continue;
+      if (!std::regex_search(line, match, std::regex("^\\./run ([a-z]+) ?([a-z][a-z0-9-]*)?([^#]*)")))
+        continue;
       ++seen;
       const std::string command = match[1], part = match[2];
       EXPECT_NE(about(help, command), "") << page << ": " << line;
