@@ -15,7 +15,7 @@ const KernelTable& table();
 // Host memory and thread-pool streams; also the device of the reference kernels.
 std::unique_ptr<DeviceApi> create_device_api();
 
-// The instruction set in use, such as "AVX3" (AVX-512), "AVX2", "NEON".
+// The instructions in use, such as "AVX2", or "AVX3, AVX-512 BF16, dot products, AMX" (AVX3: AVX-512).
 std::string instruction_set();
 
 }  // namespace pila::kernels::cpu

@@ -13,25 +13,33 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/cpu/simd_elements.h"
 #include "kernels/cpu/simd_lanes.h"
 #include "kernels/cpu/vector_math.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
 
-// y = clamp(bias + sum over taps of x * w), for one or two rows of `columns` outputs.
+// clamp(bias + sum over taps of x * w), for one or two rows of `columns` outputs.
 struct DepthwiseRows {
   const float* const* x;  // [(rows of y - 1) * stride + kernel] rows of [columns, kFloatLanes]
   const float* w;         // [kernel * kernel, kFloatLanes], and the bias of as many behind it
   float low, high;
-  float* y;  // [columns, kFloatLanes]
-  std::ptrdiff_t y_row;
   std::int64_t columns;
 };
 
+// Where they go, as elements: output c of row r to y + r * row + c * step.
+template <class Element>
+struct DepthwiseOutput {
+  Rounding<Element> round;
+  Element* y;
+  std::ptrdiff_t row, step;
+};
+
 // kRows by kColumns outputs from `column` on. Every number of x is loaded once.
-template <int kKernel, int kStride, int kRows, int kColumns>
-HWY_INLINE void depthwise_tile(const DepthwiseRows& job, std::int64_t column) {
+template <int kKernel, int kStride, int kRows, int kColumns, class Element>
+HWY_INLINE void depthwise_tile(const DepthwiseRows& job, const DepthwiseOutput<Element>& out,
+                               std::int64_t column) {
   constexpr int kInRows = (kRows - 1) * kStride + kKernel;
   constexpr int kInColumns = (kColumns - 1) * kStride + kKernel;
   const FloatTag d;
@@ -58,31 +66,32 @@ HWY_INLINE void depthwise_tile(const DepthwiseRows& job, std::int64_t column) {
   const auto low = hn::Set(d, job.low), high = hn::Set(d, job.high);
   PILA_UNROLL for (int i = 0; i < kRows; ++i) {
     PILA_UNROLL for (int t = 0; t < kColumns; ++t) {
-      hn::StoreU(clamp(low, high, sums[i][t]), d,
-                 job.y + i * job.y_row + (column + t) * static_cast<std::int64_t>(kFloatLanes));
+      out.round(clamp(low, high, sums[i][t]), out.y + i * out.row + (column + t) * out.step);
     }
   }
 }
 
-template <int kKernel, int kStride, int kRows>
-HWY_NOINLINE void depthwise_rows(const DepthwiseRows& job) {
+template <int kKernel, int kStride, int kRows, class Element>
+HWY_NOINLINE void depthwise_rows(const DepthwiseRows& job, const DepthwiseOutput<Element>& out) {
   constexpr int kColumns = 4;
   std::int64_t column = 0;
   for (; column + kColumns <= job.columns; column += kColumns) {
-    depthwise_tile<kKernel, kStride, kRows, kColumns>(job, column);
+    depthwise_tile<kKernel, kStride, kRows, kColumns>(job, out, column);
   }
-  for (; column < job.columns; ++column) depthwise_tile<kKernel, kStride, kRows, 1>(job, column);
+  for (; column < job.columns; ++column) depthwise_tile<kKernel, kStride, kRows, 1>(job, out, column);
 }
 
-using DepthwiseRowsKernel = void (*)(const DepthwiseRows&);
+template <class Element>
+using DepthwiseRowsKernel = void (*)(const DepthwiseRows&, const DepthwiseOutput<Element>&);
 
 // The one for `rows` (1 or 2) rows of outputs of a square window of 3 or 5 with a stride of 1 or 2.
-inline DepthwiseRowsKernel depthwise_rows_kernel(int kernel, int stride, int rows) {
-  static constexpr DepthwiseRowsKernel kKernels[2][2][2] = {
-      {{depthwise_rows<3, 1, 1>, depthwise_rows<3, 1, 2>},
-       {depthwise_rows<3, 2, 1>, depthwise_rows<3, 2, 2>}},
-      {{depthwise_rows<5, 1, 1>, depthwise_rows<5, 1, 2>},
-       {depthwise_rows<5, 2, 1>, depthwise_rows<5, 2, 2>}}};
+template <class Element>
+DepthwiseRowsKernel<Element> depthwise_rows_kernel(int kernel, int stride, int rows) {
+  static constexpr DepthwiseRowsKernel<Element> kKernels[2][2][2] = {
+      {{depthwise_rows<3, 1, 1, Element>, depthwise_rows<3, 1, 2, Element>},
+       {depthwise_rows<3, 2, 1, Element>, depthwise_rows<3, 2, 2, Element>}},
+      {{depthwise_rows<5, 1, 1, Element>, depthwise_rows<5, 1, 2, Element>},
+       {depthwise_rows<5, 2, 1, Element>, depthwise_rows<5, 2, 2, Element>}}};
   return kKernels[kernel / 2 - 1][stride - 1][rows - 1];
 }
 

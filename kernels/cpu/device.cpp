@@ -21,6 +21,7 @@ HWY_AFTER_NAMESPACE();
 #endif
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/elements.h"
 #include "kernels/cpu/thread_pool.h"
 
 namespace pila::kernels::cpu {
@@ -64,7 +65,13 @@ class HostDevice final : public DeviceApi {
 
 std::unique_ptr<DeviceApi> create_device_api() { return std::make_unique<HostDevice>(); }
 
-std::string instruction_set() { return HWY_DYNAMIC_DISPATCH(target_name)(); }
+std::string instruction_set() {
+  std::string names = HWY_DYNAMIC_DISPATCH(target_name)();
+  if (has_bfloat16()) names += std::string(", ") + kBFloat16Feature;
+  if (has_dot_products()) names += ", dot products";
+  if (has_matrix_unit()) names += ", AMX";
+  return names;
+}
 
 }  // namespace pila::kernels::cpu
 #endif  // HWY_ONCE

@@ -14,6 +14,16 @@
 HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
 
+// Zeros: rows are short, and std::fill is a call.
+template <class Element>
+HWY_INLINE void clear(Element* to, std::int64_t count) {
+  constexpr auto kLanes = static_cast<std::int64_t>(kFloatLanes);
+  const hn::Vec<FloatTag> zeros = hn::Zero(FloatTag());
+  auto* at = reinterpret_cast<float*>(to);
+  for (; count >= kLanes; count -= kLanes, at += kLanes) hn::StoreU(zeros, FloatTag(), at);
+  if (count > 0) store_partial(zeros, FloatTag(), at, static_cast<std::size_t>(count));
+}
+
 // round(v, to) makes a vector of numbers elements.
 template <class Element, class Round>
 HWY_INLINE void round_row(const float* from, std::int64_t size, Element* to, std::int64_t count,
@@ -22,73 +32,66 @@ HWY_INLINE void round_row(const float* from, std::int64_t size, Element* to, std
   constexpr std::int64_t kValues = kElement<Element>.values;
   std::int64_t i = 0;
   for (; i + kLanes <= size; i += kLanes) round(hn::LoadU(FloatTag(), from + i), to + i / kValues);
-  Element* const end = to + count;
-  to += i / kValues;
+  std::int64_t done = i / kValues;
   if (i < size) {
     Element last[kLanes / kValues];
     round(load_partial(FloatTag(), from + i, static_cast<std::size_t>(size - i)), last);
-    to = std::copy_n(last, (size - i + kValues - 1) / kValues, to);
+    const std::int64_t some = (size - i + kValues - 1) / kValues;
+    std::copy_n(last, some, to + done);
+    done += some;
   }
-  std::fill(to, end, Element{0});
+  clear(to + done, count - done);
 }
 
 template <class Element, class Round>
 HWY_INLINE void round_all(const float* from, std::int64_t rows, std::int64_t size, Element* to,
-                          std::int64_t count, const Round& round) {
-  if (size == kElement<Element>.values * count) {  // without gaps
+                          std::int64_t count, std::int64_t step, const Round& round) {
+  if (size == kElement<Element>.values * count && step == count) {  // without gaps
     return round_row(from, rows * size, to, rows * count, round);
   }
   for (std::int64_t row = 0; row < rows; ++row) {
-    round_row(from + row * size, size, to + row * count, count, round);
+    round_row(from + row * size, size, to + row * step, count, round);
   }
 }
 
 template <class Element, class Round>
 HWY_INLINE void round_to_planes(const float* from, std::int64_t rows, std::int64_t size, Element* to,
-                                std::int64_t plane, const Round& round) {
-  constexpr auto kLanes = static_cast<std::int64_t>(kFloatLanes);
-  for (std::int64_t row = 0; row < rows; ++row, from += size, to += kLanes / kElement<Element>.values) {
+                                std::int64_t plane, std::int64_t count, const Round& round) {
+  const std::int64_t values = count * kElement<Element>.values;
+  for (std::int64_t row = 0; row < rows; ++row, from += size, to += count) {
     Element* next = to;
-    for (std::int64_t i = 0; i < size; i += kLanes, next += plane) {
-      const auto count = static_cast<std::size_t>(HWY_MIN(kLanes, size - i));
-      round(load_partial(FloatTag(), from + i, count), next);
+    for (std::int64_t i = 0; i < size; i += values, next += plane) {
+      round_row(from + i, HWY_MIN(values, size - i), next, count, round);
     }
   }
 }
 
 #if PILA_BFLOAT16
 
-struct RoundToBFloat16 {
-  explicit RoundToBFloat16(const Quantization&) {}
-  HWY_INLINE void operator()(FloatVector v, BFloat16Pair* to) const {
-    hn::StoreU(rounded(v), hn::Half<WordTag>(), &to->bits);
-  }
-};
-
 void bfloat16_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
-                   BFloat16Pair* to, std::int64_t count) {
-  round_all(from, rows, size, to, count, RoundToBFloat16(by));
+                   BFloat16Pair* to, std::int64_t count, std::int64_t step) {
+  round_all(from, rows, size, to, count, step, Rounding<BFloat16Pair>(by));
 }
 
 void bfloat16_planes(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
-                     BFloat16Pair* to, std::int64_t plane) {
-  round_to_planes(from, rows, size, to, plane, RoundToBFloat16(by));
+                     BFloat16Pair* to, std::int64_t plane, std::int64_t count) {
+  round_to_planes(from, rows, size, to, plane, count, Rounding<BFloat16Pair>(by));
 }
 
 #endif
 
 void int8_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by, Int8Quad* to,
-               std::int64_t count) {
-  round_all(from, rows, size, to, count, Quantizer(by));
+               std::int64_t count, std::int64_t step) {
+  round_all(from, rows, size, to, count, step, Rounding<Int8Quad>(by));
 }
 
 void int8_planes(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
-                 Int8Quad* to, std::int64_t plane) {
-  round_to_planes(from, rows, size, to, plane, Quantizer(by));
+                 Int8Quad* to, std::int64_t plane, std::int64_t count) {
+  round_to_planes(from, rows, size, to, plane, count, Rounding<Int8Quad>(by));
 }
 
 using RoundToPairs = void (*)(const float*, std::int64_t, std::int64_t, const Quantization&, BFloat16Pair*,
-                              std::int64_t);
+                              std::int64_t, std::int64_t);
 
 // Null where there are none.
 RoundToPairs bfloat16_rows_kernel() {
@@ -107,6 +110,8 @@ RoundToPairs bfloat16_planes_kernel() {
 #endif
 }
 
+bool compiled_for_matrix_unit() { return PILA_MATRIX_UNIT != 0; }
+
 }  // namespace pila::kernels::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -117,6 +122,7 @@ HWY_EXPORT(bfloat16_rows_kernel);
 HWY_EXPORT(bfloat16_planes_kernel);
 HWY_EXPORT(int8_rows);
 HWY_EXPORT(int8_planes);
+HWY_EXPORT(compiled_for_matrix_unit);
 }  // namespace
 
 bool has_bfloat16() {
@@ -137,26 +143,31 @@ bool has_dot_products() {
 #endif
 }
 
+bool has_matrix_unit() {
+  static const bool has = HWY_DYNAMIC_DISPATCH(compiled_for_matrix_unit)() && is_matrix_unit_lent();
+  return has;
+}
+
 void round_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
-                BFloat16Pair* to, std::int64_t count) {
+                BFloat16Pair* to, std::int64_t count, std::int64_t step) {
   static const auto round = HWY_DYNAMIC_DISPATCH(bfloat16_rows_kernel)();
-  round(from, rows, size, by, to, count);
+  round(from, rows, size, by, to, count, step);
 }
 
 void round_planes(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
-                  BFloat16Pair* to, std::int64_t plane) {
+                  BFloat16Pair* to, std::int64_t plane, std::int64_t count) {
   static const auto round = HWY_DYNAMIC_DISPATCH(bfloat16_planes_kernel)();
-  round(from, rows, size, by, to, plane);
+  round(from, rows, size, by, to, plane, count);
 }
 
 void round_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by, Int8Quad* to,
-                std::int64_t count) {
-  HWY_DYNAMIC_DISPATCH(int8_rows)(from, rows, size, by, to, count);
+                std::int64_t count, std::int64_t step) {
+  HWY_DYNAMIC_DISPATCH(int8_rows)(from, rows, size, by, to, count, step);
 }
 
 void round_planes(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
-                  Int8Quad* to, std::int64_t plane) {
-  HWY_DYNAMIC_DISPATCH(int8_planes)(from, rows, size, by, to, plane);
+                  Int8Quad* to, std::int64_t plane, std::int64_t count) {
+  HWY_DYNAMIC_DISPATCH(int8_planes)(from, rows, size, by, to, plane, count);
 }
 
 }  // namespace pila::kernels::cpu

@@ -7,6 +7,7 @@
 #include "kernels/args/half.h"
 #include "kernels/args/precision.h"
 #include "kernels/args/types.h"
+#include "kernels/cpu/matrix_unit.h"
 
 namespace pila::kernels::cpu {
 
@@ -31,17 +32,25 @@ inline BFloat16Pair bfloat16_pair(float first, float second) {
   return {to_bfloat16(first).bits | static_cast<std::uint32_t>(to_bfloat16(second).bits) << 16};
 }
 
+// Whether tiles of the matrix unit multiply pairs and quads, here.
+bool has_matrix_unit();
+
 struct ElementKind {
-  std::int64_t values;     // of k, in an element
-  std::int64_t head_rows;  // of numbers before a panel's elements: the bias and, for integers, the scales
+  std::int64_t values;       // of k, in an element
+  std::int64_t head_rows;    // of numbers before a panel's elements: the bias and, for integers, the scales
+  std::int64_t least_tiled;  // values of k
+
+  // Whether the matrix unit multiplies rows of k values, here: it reads kTileColumns elements at once. Sums
+  // of few products take longer to fetch from it than vectors take to add them up.
+  bool tiled(std::int64_t k) const { return values > 1 && k >= least_tiled && has_matrix_unit(); }
 };
 
 template <class Element>
-inline constexpr ElementKind kElement = {1, 1};
+inline constexpr ElementKind kElement = {1, 1, 0};
 template <>
-inline constexpr ElementKind kElement<BFloat16Pair> = {2, 1};
+inline constexpr ElementKind kElement<BFloat16Pair> = {2, 1, 16};
 template <>
-inline constexpr ElementKind kElement<Int8Quad> = {4, 2};
+inline constexpr ElementKind kElement<Int8Quad> = {4, 2, 32};
 
 inline ElementKind element_kind(Precision precision) {
   return precision == Precision::bf16 ? kElement<BFloat16Pair>
@@ -75,19 +84,19 @@ inline bool multiplies<Int8Quad>(DType type, Precision precision, std::int64_t k
   return type == DType::f32 && precision == Precision::i8 && k <= kMostInt8Depth;
 }
 
-// Rounds rows of `size` numbers to rows of `count` elements, with zeros behind. bfloat16: to nearest, ties to
-// even, and subnormal numbers to zero; for processors that have it. int8: as quantize() does, less
-// kQuadShift.
+// Rounds rows of `size` numbers to rows of `count` elements, with zeros behind, `step` elements apart.
+// bfloat16: to nearest, ties to even, and subnormal numbers to zero; for processors that have it. int8: as
+// quantize() does, less kQuadShift.
 void round_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
-                BFloat16Pair* to, std::int64_t count);
+                BFloat16Pair* to, std::int64_t count, std::int64_t step);
 void round_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by, Int8Quad* to,
-                std::int64_t count);
+                std::int64_t count, std::int64_t step);
 
-// The same to planes, each of which has a vector's worth of values of every row: plane p of row r begins at
-// to + p * plane + r * (elements of a vector). Zeros fill the last plane.
+// The same to planes, which have `count` elements of every row: plane p of row r begins at to + p * plane +
+// r * count. Zeros fill the last plane.
 void round_planes(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
-                  BFloat16Pair* to, std::int64_t plane);
+                  BFloat16Pair* to, std::int64_t plane, std::int64_t count);
 void round_planes(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
-                  Int8Quad* to, std::int64_t plane);
+                  Int8Quad* to, std::int64_t plane, std::int64_t count);
 
 }  // namespace pila::kernels::cpu

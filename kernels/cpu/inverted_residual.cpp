@@ -103,7 +103,7 @@ struct Memory {
     weights = scratch.take<float>(prepared ? 0 : plan.prepared_size());
     ring_size = round_up(plan.ring_size(), 16);
     zeros_size = round_up(plan.row_size(), 16);
-    filtered_size = round_up(plan.planes * plan.filtered_plane(args.depthwise.out_w), 16);
+    filtered_size = round_up(plan.filtered_size(args.depthwise.out_w), 16);
     rows_size = round_up(plan.rounds_filtered() ? 2 * args.depthwise.out_w * plan.lanes : 0, 16);
     rounded_size = round_up(plan.rounded_size, 16);
     rings = scratch.take<float>(threads * ring_size);
@@ -152,7 +152,7 @@ InputRows input_rows(const BlockJob& job, std::int64_t image, std::int64_t begin
   if constexpr (!std::is_same_v<Element, float>) {
     const std::int64_t rows = std::max<std::int64_t>(end - begin, 0);  // none where all is border
     round_rows(x + begin * row, rows * s.in_w, job.args.in_c, job.args.expand.rounding.a,
-               reinterpret_cast<Element*>(to), job.plan.expand_depth);
+               reinterpret_cast<Element*>(to), job.plan.expand_depth, job.plan.expand_depth);
   }
   return {to, begin};
 }
@@ -168,7 +168,7 @@ void project_panel(const BlockJob& job, std::int64_t panel, const float* filtere
   plan.project.multiply<Element>(
       panel, job.weights + plan.project_at(), pixels,
       {reinterpret_cast<const Element*>(filtered), plan.filtered_vector,
-       plan.filtered_plane(job.args.depthwise.out_w), plan.planes, plan.filtered_vector},
+       plan.filtered_plane(job.args.depthwise.out_w), plan.filtered_planes(), plan.filtered_vector},
       {static_cast<float*>(job.args.y) + at, residual == nullptr ? nullptr : residual + at, job.args.out_c,
        job.args.out_c, job.args.project.activation},
       ahead);
@@ -176,11 +176,12 @@ void project_panel(const BlockJob& job, std::int64_t panel, const float* filtere
 
 template <class Element>
 void run_bands(const BlockJob& job, const Memory& memory, ThreadPool& pool) {
-  const FilterChunk filter = filter_chunk<Element>();
+  const FilterChunk filter = filter_chunk<Element>(job.plan.expand_tiled);
   const InvertedResidualPlan& plan = job.plan;
   const ConvShape& s = job.args.depthwise;
   const Tasks& tasks = memory.tasks;
   pool.run(s.batch * tasks.bands, [&](std::int64_t task, int worker) {
+    const TilesInUse tiles;
     const std::int64_t image = task / tasks.bands, first = task % tasks.bands * tasks.rows;
     const std::int64_t last = std::min(s.out_h, first + tasks.rows);
     const BlockScratch scratch = memory.of(worker);
@@ -209,19 +210,21 @@ void run_bands(const BlockJob& job, const Memory& memory, ThreadPool& pool) {
 template <class Element>
 void run_chunks(const BlockJob& job, const Memory& memory, ThreadPool& pool) {
   constexpr std::int64_t kPixels = 32;  // of a task
-  const FilterChunk filter = filter_chunk<Element>();
+  const FilterChunk filter = filter_chunk<Element>(job.plan.expand_tiled);
   const InvertedResidualPlan& plan = job.plan;
   const ConvShape& s = job.args.depthwise;
   const Split pixels(s.out_h * s.out_w, kPixels);
   for (std::int64_t image = 0; image < s.batch; ++image) {
     const InputRows x = input_rows<Element>(job, image, 0, job.bottom(s.out_h), memory.rounded);
     pool.run(plan.chunks.count, [&](std::int64_t chunk, int worker) {
+      const TilesInUse tiles;
       const BlockScratch scratch = memory.of(worker);
       clear_borders(job, scratch);
       filter(job, scratch, x, chunk, 0, s.out_h, 0, weights_ahead(job, chunk + pool.threads()));
     });
     const bool projects = job.args.project.w != nullptr;
     pool.run(pixels.count * (projects ? plan.project.vectors.count : 1), [&](std::int64_t task, int) {
+      const TilesInUse tiles;
       const std::int64_t part = task % pixels.count, first = pixels.begin(part), count = pixels.size(part);
       const float* from = memory.filtered + first * plan.filtered_vector;
       const std::int64_t pixel = image * s.out_h * s.out_w + first;

@@ -14,7 +14,26 @@
 
 namespace pila::kernels::cpu {
 
-constexpr int kChunkVectors = 3;  // at most
+constexpr int kChunkVectors = 3;       // at most
+constexpr int kTiledChunkVectors = 4;  // where the matrix unit makes the products
+
+// The planes of the wide tensor in chunks of whole groups.
+struct Chunks {
+  Chunks(std::int64_t all_planes, std::int64_t most, std::int64_t group_size)
+      : planes(all_planes),
+        group(group_size),
+        groups(ceil_div(planes, group), most / group),
+        count(groups.count) {}
+  std::int64_t begin(std::int64_t chunk) const { return std::min(groups.begin(chunk) * group, planes); }
+  std::int64_t size(std::int64_t chunk) const { return begin(chunk + 1) - begin(chunk); }
+  std::int64_t largest() const {
+    return std::min(planes, ceil_div(groups.total, std::max<std::int64_t>(count, 1)) * group);
+  }
+
+  const std::int64_t planes, group;
+  const Split groups;
+  const std::int64_t count;
+};
 
 // Sizes in elements and floats, which are as large.
 struct InvertedResidualPlan {
@@ -22,18 +41,27 @@ struct InvertedResidualPlan {
                        std::int64_t most_vectors)
       : lanes(lanes_of_a_vector),
         planes(ceil_div(args.depthwise.in_c, lanes)),
-        chunks(planes, std::min<std::int64_t>(most_vectors, kChunkVectors)),
         element(element_kind(precision_of(args))),
-        filtered_vector(args.project.w == nullptr ? lanes : lanes / element.values),
-        project(args.project.w == nullptr ? 0 : args.out_c, planes, filtered_vector, element),
+        expand_tiled(args.expand.w != nullptr && element.tiled(args.in_c)),
+        project_tiled(args.project.w != nullptr && element.tiled(args.depthwise.in_c)),
+        filtered_vector(args.project.w == nullptr ? lanes : plane_row(element, args.depthwise.in_c, lanes)),
+        joined(args.project.w == nullptr ? 1 : filtered_vector * element.values / lanes),
+        chunks(planes,
+               expand_tiled || project_tiled ? kTiledChunkVectors
+                                             : std::min<std::int64_t>(most_vectors, kChunkVectors),
+               joined),
+        project(args.project.w == nullptr ? 0 : args.out_c, filtered_planes(), filtered_vector, element,
+                project_tiled),
         taps(args.depthwise.window.kernel_h * args.depthwise.window.kernel_w),
-        expand_depth(args.expand.w == nullptr ? 0 : ceil_div(args.in_c, element.values)) {
+        expand_depth(args.expand.w == nullptr
+                         ? 0
+                         : round_up(ceil_div(args.in_c, element.values), expand_tiled ? kTileColumns : 1)) {
     const ConvShape& s = args.depthwise;
     kernel = s.window.kernel_h;
     stride = s.window.stride_h;
     columns = std::max(s.window.pad_left + s.in_w, (s.out_w - 1) * stride + kernel);
     const std::int64_t step_row = stride * row_size() * chunk_planes();
-    const std::int64_t filtered_row = s.out_w * planes * filtered_vector;
+    const std::int64_t filtered_row = s.out_w * filtered_planes() * filtered_vector;
     whole_image = s.out_h * filtered_row <= kWholeImage;
     step_rows = std::max<std::int64_t>(1, kStepSize / (2 * step_row)) * 2;
     group_rows = whole_image ? s.out_h
@@ -43,7 +71,7 @@ struct InvertedResidualPlan {
     rounded_size = element.values == 1 ? 0 : group_input * s.in_w * expand_depth;
   }
 
-  std::int64_t chunk_planes() const { return ceil_div(planes, chunks.count); }
+  std::int64_t chunk_planes() const { return chunks.largest(); }
 
   // ---- prepared weights: for each chunk the head and weights of expand and then, for each plane, the
   // depthwise weights and bias; behind all chunks, for each panel, the head and weights of project.
@@ -68,13 +96,21 @@ struct InvertedResidualPlan {
   std::int64_t ring_planes() const { return whole_image ? chunk_planes() : planes; }
   std::int64_t ring_size() const { return ring_planes() * ring_rows * row_size(); }
   std::int64_t filtered_plane(std::int64_t out_w) const { return group_rows * out_w * filtered_vector; }
-  bool rounds_filtered() const { return filtered_vector != lanes; }
+  // Where a plane of the wide tensor goes in the filtered one.
+  std::int64_t filtered_at(std::int64_t plane, std::int64_t out_w) const {
+    return plane / joined * filtered_plane(out_w) + plane % joined * (filtered_vector / joined);
+  }
+  std::int64_t filtered_planes() const { return ceil_div(planes, joined); }
+  std::int64_t filtered_size(std::int64_t out_w) const { return filtered_planes() * filtered_plane(out_w); }
+  bool rounds_filtered() const { return element.values > 1 && project.columns > 0; }
 
   const std::int64_t lanes;
-  const std::int64_t planes;           // of the wide tensor
-  const Split chunks;                  // of planes
-  const ElementKind element;           // of the products
-  const std::int64_t filtered_vector;  // a pixel of a plane of the filtered tensor
+  const std::int64_t planes;               // of the wide tensor
+  const ElementKind element;               // of the products
+  const bool expand_tiled, project_tiled;  // by the matrix unit
+  const std::int64_t filtered_vector;      // a pixel of a plane of the filtered tensor
+  const std::int64_t joined;               // planes of the wide tensor in one of the filtered tensor
+  const Chunks chunks;                     // of planes
   const ProductColumns project;
   const std::int64_t taps;
   const std::int64_t expand_depth;  // 0 where there is no expand

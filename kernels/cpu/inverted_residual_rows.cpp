@@ -14,6 +14,7 @@
 #include "kernels/cpu/depthwise_rows.h"
 #include "kernels/cpu/product_tile.h"
 #include "kernels/cpu/simd_activation.h"
+#include "kernels/cpu/tiled_product.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
@@ -39,6 +40,12 @@ void clear_borders(const BlockJob& job, const BlockScratch& scratch) {
     std::fill(row, row + left, 0.0f);
     std::fill(row + right, row + plan.row_size(), 0.0f);
   }
+}
+
+// Zeros where the last plane of the filtered tensor has room for more channels than there are.
+void clear_last_plane(const BlockJob& job, const BlockScratch& scratch) {
+  const std::int64_t size = job.plan.filtered_plane(job.args.depthwise.out_w);
+  std::fill_n(scratch.filtered + (job.plan.filtered_planes() - 1) * size, size, 0.0f);
 }
 
 // Walks over the pixels of x's rows, at their places in the ring.
@@ -90,6 +97,44 @@ void expand_rows(const BlockJob& job, const typename Step::Element* x, const flo
   });
 }
 
+#if PILA_MATRIX_UNIT
+
+// Where sums of pixels go in the ring.
+template <class Step, int kVectors>
+struct TiledPixels {
+  void begin(std::int64_t, std::int64_t count) {
+    for (std::int64_t r = 0; r < count; ++r) to[r] = cursor.next();
+  }
+  HWY_INLINE void operator()(int r, int v, typename Step::Sum sum) const {
+    hn::StoreU(clamp(low, high, head.number_from_zero(sum, v)), FloatTag(), to[r] + v * plane);
+  }
+
+  const PanelHead<Step, kVectors> head;
+  const FloatVector low, high;
+  const std::ptrdiff_t plane;
+  RingCursor cursor;
+  float* to[kTileRows];
+};
+
+// The same by the matrix unit.
+template <class Step, int kVectors>
+void expand_tiled(const BlockJob& job, const typename Step::Element* x, const float* weights, float* ring,
+                  std::int64_t begin, std::int64_t end, const Ahead& ahead) {
+  const std::int64_t depth = job.plan.expand_depth;
+  const TilePanel<typename Step::Element> panel(weights, kVectors * kLanes);
+  const Bounds bounds(job.args.expand.activation);
+  tiled_product<Step, kVectors>((end - begin) * job.args.depthwise.in_w, {x, depth, 0, 1, depth}, panel.b,
+                                ahead,
+                                TiledPixels<Step, kVectors>{PanelHead<Step, kVectors>(panel.head),
+                                                            hn::Set(FloatTag(), bounds.low),
+                                                            hn::Set(FloatTag(), bounds.high),
+                                                            job.plan.ring_rows * job.plan.row_size(),
+                                                            RingCursor(job, ring, begin),
+                                                            {}});
+}
+
+#endif
+
 // The same without a product: channels from `channel` on.
 void copy_rows(const BlockJob& job, const float* x, std::int64_t channel, std::int64_t planes, float* ring,
                std::int64_t begin, std::int64_t end) {
@@ -119,8 +164,14 @@ void make_rows(const BlockJob& job, const InputRows& x, std::int64_t chunk, floa
                      plan.chunks.begin(chunk) * kLanes, planes, ring, begin, end);
   }
   const auto* from = static_cast<const typename Step::Element*>(x.data) + pixel * plan.expand_depth;
-  with_constant<kChunkVectors>(static_cast<int>(planes), [&](auto vectors) {
-    expand_rows<Step, vectors>(job, from, job.weights + plan.chunk_at(chunk), ring, begin, end, ahead);
+  constexpr int kMost = std::is_same_v<typename Step::Element, float> ? kChunkVectors : kMaxVectors;
+  with_constant<kMost>(static_cast<int>(planes), [&](auto vectors) {
+    const float* weights = job.weights + plan.chunk_at(chunk);
+#if PILA_MATRIX_UNIT
+    if constexpr (Step::kTiled)
+      return expand_tiled<Step, vectors>(job, from, weights, ring, begin, end, ahead);
+#endif
+    if constexpr (!Step::kTiled) expand_rows<Step, vectors>(job, from, weights, ring, begin, end, ahead);
   });
   if (!Bounds(job.args.expand.activation).smooth) return;
   for (std::int64_t v = 0; v < planes; ++v) {
@@ -132,13 +183,15 @@ void make_rows(const BlockJob& job, const InputRows& x, std::int64_t chunk, floa
   }
 }
 
-// Output rows [begin, end) of a chunk, to planes whose first row is `begin`.
+// Output rows [begin, end) of a chunk, to planes whose first row that is; filtered: the first plane's.
 template <class Element>
 void filter_rows(const BlockJob& job, const BlockScratch& scratch, std::int64_t chunk, const float* ring,
                  float* filtered, std::int64_t begin, std::int64_t end) {
   const ConvShape& s = job.args.depthwise;
   const InvertedResidualPlan& plan = job.plan;
   const Bounds bounds(job.args.depthwise_activation);
+  const Quantization& by = job.args.project.rounding.a;
+  const bool rounds = plan.rounds_filtered();
   constexpr std::int64_t kMostInRows = 7;
   const float* rows[kMostInRows];
   DepthwiseRows work;
@@ -147,25 +200,31 @@ void filter_rows(const BlockJob& job, const BlockScratch& scratch, std::int64_t 
   work.low = bounds.low;
   work.high = bounds.high;
   work.columns = s.out_w;
-  work.y_row = s.out_w * kLanes;
   const int kernel = static_cast<int>(plan.kernel), stride = static_cast<int>(plan.stride);
   for (std::int64_t v = 0; v < plan.chunks.size(chunk); ++v) {
     const float* plane = ring + v * plan.ring_rows * plan.row_size();
-    float* to = filtered + v * plan.filtered_plane(s.out_w);
+    float* to = filtered + plan.filtered_at(plan.chunks.begin(chunk) + v, s.out_w);
     for (std::int64_t row = begin; row < end; row += 2) {
       const int count = row + 2 <= end ? 2 : 1;
-      work.y = plan.rounds_filtered() ? scratch.filtered_rows : to;
       const std::int64_t top = row * stride - s.window.pad_top;
       for (std::int64_t r = 0; r < (count - 1) * stride + kernel; ++r) {
         const bool inside = top + r >= 0 && top + r < s.in_h;
         rows[r] = inside ? plane + (top + r) % plan.ring_rows * plan.row_size() : scratch.zeros;
       }
-      depthwise_rows_kernel(kernel, stride, count)(work);
-      if (bounds.smooth) activate_range(job.args.depthwise_activation, work.y, count * work.y_row);
-      if constexpr (!std::is_same_v<Element, float>) {
-        if (plan.rounds_filtered()) {
-          round_rows(work.y, count * s.out_w, kLanes, job.args.project.rounding.a,
-                     reinterpret_cast<Element*>(to), plan.filtered_vector);
+      auto* elements = reinterpret_cast<Element*>(to);
+      if (rounds && !bounds.smooth) {
+        depthwise_rows_kernel<Element>(kernel, stride, count)(
+            work, {Rounding<Element>(by), elements, s.out_w * plan.filtered_vector, plan.filtered_vector});
+      } else {
+        float* y = rounds ? scratch.filtered_rows : to;
+        depthwise_rows_kernel<float>(kernel, stride, count)(
+            work, {Rounding<float>(by), y, s.out_w * kLanes, kLanes});
+        if (bounds.smooth) activate_range(job.args.depthwise_activation, y, count * s.out_w * kLanes);
+        if constexpr (!std::is_same_v<Element, float>) {
+          if (rounds) {
+            round_rows(y, count * s.out_w, kLanes, by, elements, plan.filtered_vector / plan.joined,
+                       plan.filtered_vector);
+          }
         }
       }
       to += count * s.out_w * plan.filtered_vector;
@@ -185,8 +244,8 @@ std::int64_t filter_chunk(const BlockJob& job, const BlockScratch& scratch, cons
   const InvertedResidualPlan& plan = job.plan;
   const std::int64_t plane = plan.chunks.begin(chunk);
   float* ring = scratch.ring + (plan.whole_image ? 0 : plane) * plan.ring_rows * plan.row_size();
-  float* filtered = scratch.filtered + plane * plan.filtered_plane(s.out_w);
   const std::int64_t first = job.top(begin, made), all = job.bottom(end) - first;
+  if (chunk + 1 == plan.chunks.count && plan.planes % plan.joined != 0) clear_last_plane(job, scratch);
   for (std::int64_t row = begin; row < end; row += plan.step_rows) {
     const std::int64_t last = HWY_MIN(end, row + plan.step_rows);
     const std::int64_t from = job.top(row, made), to = job.bottom(last);
@@ -194,16 +253,19 @@ std::int64_t filter_chunk(const BlockJob& job, const BlockScratch& scratch, cons
       make_rows<Step>(job, x, chunk, ring, from, to, ahead.share(from - first, to - from, all));
       made = to;
     }
-    filter_rows<typename Step::Element>(job, scratch, chunk, ring,
-                                        filtered + (row - begin) * s.out_w * plan.filtered_vector, row, last);
+    float* filtered = scratch.filtered + (row - begin) * s.out_w * plan.filtered_vector;
+    filter_rows<typename Step::Element>(job, scratch, chunk, ring, filtered, row, last);
   }
   return made;
 }
 
-FilterChunk filter_chunk_f32() { return filter_chunk<FloatStep>; }
+FilterChunk filter_chunk_f32(bool) { return filter_chunk<FloatStep>; }
 
 // Null where the instruction set has no such products.
-FilterChunk filter_chunk_bf16() {
+FilterChunk filter_chunk_bf16([[maybe_unused]] bool tiled) {
+#if PILA_MATRIX_UNIT
+  if (tiled) return filter_chunk<BFloat16TileStep>;
+#endif
 #if PILA_BFLOAT16
   return filter_chunk<BFloat16Step>;
 #else
@@ -211,7 +273,10 @@ FilterChunk filter_chunk_bf16() {
 #endif
 }
 
-FilterChunk filter_chunk_i8() {
+FilterChunk filter_chunk_i8([[maybe_unused]] bool tiled) {
+#if PILA_MATRIX_UNIT
+  if (tiled) return filter_chunk<Int8TileStep>;
+#endif
   return with_int8_step(has_dot_products(),
                         [](auto step) -> FilterChunk { return filter_chunk<decltype(step)>; });
 }
@@ -246,16 +311,16 @@ HWY_EXPORT(filter_chunk_i8);
 HWY_EXPORT(copy_pixels);
 
 template <>
-FilterChunk filter_chunk<float>() {
-  return HWY_DYNAMIC_DISPATCH(filter_chunk_f32)();
+FilterChunk filter_chunk<float>(bool tiled) {
+  return HWY_DYNAMIC_DISPATCH(filter_chunk_f32)(tiled);
 }
 template <>
-FilterChunk filter_chunk<BFloat16Pair>() {
-  return HWY_DYNAMIC_DISPATCH(filter_chunk_bf16)();
+FilterChunk filter_chunk<BFloat16Pair>(bool tiled) {
+  return HWY_DYNAMIC_DISPATCH(filter_chunk_bf16)(tiled);
 }
 template <>
-FilterChunk filter_chunk<Int8Quad>() {
-  return HWY_DYNAMIC_DISPATCH(filter_chunk_i8)();
+FilterChunk filter_chunk<Int8Quad>(bool tiled) {
+  return HWY_DYNAMIC_DISPATCH(filter_chunk_i8)(tiled);
 }
 
 void clear_borders(const BlockJob& job, const BlockScratch& scratch) {

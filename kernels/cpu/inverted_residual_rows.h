@@ -45,15 +45,16 @@ using FilterChunk = std::int64_t (*)(const BlockJob& job, const BlockScratch& sc
                                      std::int64_t chunk, std::int64_t begin, std::int64_t end,
                                      std::int64_t made, const Ahead& ahead);
 
-// For factors of type Element; null where the instruction set has no such products.
+// For factors of type Element, expanded by the matrix unit or by vectors; null where the instruction set has
+// no such products.
 template <class Element>
-FilterChunk filter_chunk();
+FilterChunk filter_chunk(bool tiled);
 template <>
-FilterChunk filter_chunk<float>();
+FilterChunk filter_chunk<float>(bool tiled);
 template <>
-FilterChunk filter_chunk<BFloat16Pair>();
+FilterChunk filter_chunk<BFloat16Pair>(bool tiled);
 template <>
-FilterChunk filter_chunk<Int8Quad>();
+FilterChunk filter_chunk<Int8Quad>(bool tiled);
 
 // Zeros where rows of the ring stand out of the image; before the first filter_chunk() of an image.
 void clear_borders(const BlockJob& job, const BlockScratch& scratch);

@@ -14,7 +14,7 @@ constexpr std::int64_t kRows = 56;  // of a task
 template <class Element>
 struct RoundedProduct {
   RoundedProduct(const Matmul& args, bool prepared, void* memory)
-      : a(args.m, args.k), columns(args.n, a.planes, a.depth, kElement<Element>) {
+      : a(args.m, args.k), columns(args.n, a.planes, a.depth, kElement<Element>, a.tiled()) {
     Scratch scratch(memory);
     weights = scratch.take<float>(prepared ? 0 : columns.size());
     rows = scratch.take<Element>(a.size());
@@ -69,6 +69,7 @@ Status run(const Matmul& args, const Launch& launch) {
   const Split& panels = product.columns.vectors;
   const Split blocks(args.m, kRows);
   pool.run(blocks.count * panels.count, [&](std::int64_t task, int) {
+    const TilesInUse tiles;
     const std::int64_t panel = task / blocks.count, block = task % blocks.count, row = blocks.begin(block);
     const std::int64_t next = std::min(panel + pool.threads(), panels.count);
     const Ahead ahead{weights + product.columns.at(next),

@@ -95,12 +95,15 @@ Status run(const PooledMatmul& args, const Launch& launch) {
   };
   auto* c = static_cast<float*>(args.c);
   pool.run(panels.count * args.batch, [&](std::int64_t task, int) {
+    const TilesInUse tiles;
     const std::int64_t panel = task / args.batch, image = task % args.batch, column = panel * panels.width;
     const std::int64_t next = std::min(panel + pool.threads(), panels.count);
     const Ahead ahead{weights + panels.at(next), weights + panels.at(std::min(next + 1, panels.count))};
-    panel_kernels<Element>().pool(args.rows, rows_of(image), {weights + panels.at(panel), panels.width},
-                                  args.activation, std::min(panels.width, args.n - column),
-                                  c + image * args.n + column, image == 0 ? ahead : Ahead());
+    const auto& kernels = panel_kernels<Element>();
+    const auto pool_rows = panels.rows.tiled() ? kernels.pool_tiled : kernels.pool;
+    pool_rows(args.rows, rows_of(image), {weights + panels.at(panel), panels.width}, args.activation,
+              std::min(panels.width, args.n - column), c + image * args.n + column,
+              image == 0 ? ahead : Ahead());
   });
   return nullptr;
 }

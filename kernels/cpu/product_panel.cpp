@@ -154,13 +154,14 @@ float* pack_panel(const ProductWeights& weights, std::int64_t depth, std::int64_
 }
 
 ProductColumns::ProductColumns(std::int64_t columns_of_b, std::int64_t slices_of_k,
-                               std::int64_t depth_of_slice, ElementKind kind_of_elements)
+                               std::int64_t depth_of_slice, ElementKind kind_of_elements, bool by_matrix_unit)
     : columns(columns_of_b),
       slices(slices_of_k),
       depth(depth_of_slice),
       lanes(panel_sizes().lanes),
       kind(kind_of_elements),
-      folded(2 * columns <= panel_sizes().most_vectors * lanes),
+      tiled(by_matrix_unit),
+      folded(!tiled && 2 * columns <= panel_sizes().most_vectors * lanes),
       vectors(folded ? ceil_div(2 * columns, lanes) : ceil_div(columns, lanes), panel_sizes().most_vectors) {}
 
 template <class Element>
@@ -178,8 +179,9 @@ void ProductColumns::multiply(std::int64_t panel, const float* weights, std::int
   const PanelKernels<Element>& kernels = panel_kernels<Element>();
   const std::int64_t width = vectors.size(panel) * lanes;
   const bool planes = kElement<Element>.values > 1 || a.row == lanes;
-  const auto kernel = folded ? (planes ? kernels.multiply_folded_planes : kernels.multiply_folded)
-                             : (planes ? kernels.multiply_planes : kernels.multiply);
+  const auto kernel = tiled    ? kernels.multiply_tiled
+                      : folded ? (planes ? kernels.multiply_folded_planes : kernels.multiply_folded)
+                               : (planes ? kernels.multiply_planes : kernels.multiply);
   if (!folded) {
     const std::int64_t column = vectors.begin(panel) * lanes;
     out.y += column;

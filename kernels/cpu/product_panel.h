@@ -9,6 +9,7 @@
 #include "kernels/cpu/ahead.h"
 #include "kernels/cpu/elements.h"
 #include "kernels/cpu/gemm_blocks.h"
+#include "kernels/cpu/matrix_unit.h"
 
 namespace pila::kernels::cpu {
 
@@ -60,27 +61,36 @@ struct PanelSizes {
 // Those of the instruction set in use.
 PanelSizes panel_sizes();
 
+// Elements of a row of k values that lie side by side in a plane: a vector's worth of values or, for the
+// matrix unit, a tile's.
+inline std::int64_t plane_row(ElementKind kind, std::int64_t k, std::int64_t lanes) {
+  return kind.tiled(k) ? kTileColumns : lanes / kind.values;
+}
+
 // Rows of k numbers each as planes of elements that are not numbers.
 template <class Element>
 struct RoundedRows {
   RoundedRows(std::int64_t row_count, std::int64_t numbers)
       : rows(row_count),
         k(numbers),
-        vector(panel_sizes().lanes / kElement<Element>.values),
-        planes(std::max<std::int64_t>(ceil_div(numbers, panel_sizes().lanes), 1)),
+        vector(plane_row(kElement<Element>, numbers, panel_sizes().lanes)),
+        planes(std::max<std::int64_t>(ceil_div(numbers, vector * kElement<Element>.values), 1)),
         depth(numbers == 0 ? 0 : vector) {}
 
   std::int64_t size() const { return rows * planes * depth; }
   // Rounds rows [begin, end) of `from`, which is given at the first row, as is `to`.
   void round(const float* from, std::int64_t begin, std::int64_t end, const Quantization& by,
              Element* to) const {
-    round_planes(from + begin * k, end - begin, k, by, to + begin * vector, rows * vector);
+    round_planes(from + begin * k, end - begin, k, by, to + begin * vector, rows * vector, vector);
   }
   // The rows from `row` on, for a product.
   TileRows<Element> from(const Element* data, std::int64_t row) const {
     return {data + row * vector, static_cast<std::ptrdiff_t>(vector),
             static_cast<std::ptrdiff_t>(rows * vector), planes, depth};
   }
+
+  // Whether the matrix unit is to multiply them.
+  bool tiled() const { return kElement<Element>.tiled(k); }
 
   const std::int64_t rows, k;
   const std::int64_t vector;  // elements of a row in a plane
@@ -100,7 +110,9 @@ struct PanelKernels {
   Multiply multiply_planes = nullptr;  // for planes: rows lie a vector of values apart, which are a slice
   Multiply multiply_folded = nullptr;  // for panels with two elements of k side by side
   Multiply multiply_folded_planes = nullptr;
-  Pool pool = nullptr;  // for planes, where elements are not numbers
+  Pool pool = nullptr;                // for planes, where elements are not numbers
+  Multiply multiply_tiled = nullptr;  // by the matrix unit: a's depth is a multiple of a tile's columns
+  Pool pool_tiled = nullptr;
 };
 
 // Those of the instruction set in use; all null where it has no such products. Elements that are not numbers
@@ -130,10 +142,11 @@ template <class Element>
 float* pack_panel(const ProductWeights& weights, std::int64_t depth, std::int64_t column, std::int64_t width,
                   float* to);
 
-// The columns of a product's b as panels, each behind its head. So few columns that half a tile would hold
-// them are folded: one panel, with two elements of k side by side.
+// The columns of a product's b as panels, each behind its head. So few columns that half a tile of vectors
+// would hold them are folded: one panel, with two elements of k side by side.
 struct ProductColumns {
-  ProductColumns(std::int64_t columns, std::int64_t slices, std::int64_t depth, ElementKind kind);
+  ProductColumns(std::int64_t columns, std::int64_t slices, std::int64_t depth, ElementKind kind,
+                 bool tiled = false);
 
   std::int64_t at(std::int64_t panel) const {
     return vectors.begin(panel) * (steps() + kind.head_rows) * lanes;
@@ -150,7 +163,7 @@ struct ProductColumns {
 
   const std::int64_t columns, slices, depth, lanes;
   const ElementKind kind;
-  const bool folded;
+  const bool tiled, folded;
   const Split vectors;
 
  private:

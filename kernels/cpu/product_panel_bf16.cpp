@@ -10,7 +10,9 @@ namespace pila::kernels::cpu::HWY_NAMESPACE {
 
 PanelKernels<BFloat16Pair> bfloat16_kernels() {
 #if PILA_BFLOAT16
-  return make_panel_kernels<BFloat16Step>();
+  auto kernels = make_panel_kernels<BFloat16Step>();
+  add_tiled(kernels);
+  return kernels;
 #else
   return {};
 #endif

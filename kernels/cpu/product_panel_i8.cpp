@@ -9,7 +9,10 @@ HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
 
 PanelKernels<Int8Quad> int8_kernels() {
-  return with_int8_step(has_dot_products(), [](auto step) { return make_panel_kernels<decltype(step)>(); });
+  auto kernels =
+      with_int8_step(has_dot_products(), [](auto step) { return make_panel_kernels<decltype(step)>(); });
+  add_tiled(kernels);
+  return kernels;
 }
 
 }  // namespace pila::kernels::cpu::HWY_NAMESPACE

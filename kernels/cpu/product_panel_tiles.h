@@ -17,6 +17,7 @@
 #include "kernels/cpu/bounds.h"
 #include "kernels/cpu/product_tile.h"
 #include "kernels/cpu/simd_activation.h"
+#include "kernels/cpu/tiled_product.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
@@ -171,6 +172,16 @@ void multiply(int vectors, std::int64_t rows, const RowsOf<Step>& a, const Panel
       vectors, [&](auto constant) { multiply_rows<Step, constant, kRowStep>(rows, a, panel, out, ahead); });
 }
 
+// y, [columns], gets totals over rows.
+template <int kVectors>
+void store_means(const FloatVector* totals, std::int64_t rows, std::int64_t columns, float* y) {
+  const FloatTag d;
+  for (std::int64_t v = 0; v < kVectors; ++v) {
+    const auto count = static_cast<std::size_t>(HWY_MIN(kLanes, HWY_MAX(columns - v * kLanes, 0)));
+    store_partial(hn::Div(totals[v], hn::Set(d, static_cast<float>(rows))), d, y + v * kLanes, count);
+  }
+}
+
 template <class Step, int kRowStep>
 void pool(std::int64_t rows, const RowsOf<Step>& a, const PanelOf<Step>& panel, Activation activation,
           std::int64_t columns, float* y, const Ahead& ahead) {
@@ -210,10 +221,7 @@ void pool(std::int64_t rows, const RowsOf<Step>& a, const PanelOf<Step>& panel, 
       }
     }
   }
-  for (std::int64_t v = 0; v < kVectors; ++v) {
-    const auto count = static_cast<std::size_t>(HWY_MIN(kLanes, HWY_MAX(columns - v * kLanes, 0)));
-    store_partial(hn::Div(totals[v], hn::Set(d, static_cast<float>(rows))), d, y + v * kLanes, count);
-  }
+  store_means<kVectors>(totals, rows, columns, y);
 }
 
 // Elements that are rounded are laid out in planes.
@@ -227,6 +235,92 @@ PanelKernels<typename Step::Element> make_panel_kernels() {
   } else {
     return {nullptr, multiply<Step, kPlane>, nullptr, multiply_folded<Step, kPlane>, pool<Step, kPlane>};
   }
+}
+
+#if PILA_MATRIX_UNIT
+
+// Where sums of rows of y go.
+template <class Step, int kVectors>
+struct TiledRows {
+  void begin(std::int64_t first, std::int64_t) {
+    y = out.y + first * out.row;
+    residual = out.residual == nullptr || smooth ? nullptr : out.residual + first * out.row;
+  }
+  HWY_INLINE void operator()(int r, int v, typename Step::Sum sum) const {
+    const std::ptrdiff_t at = r * out.row + v * kLanes;
+    auto number = clamp(low, high, head.number_from_zero(sum, v));
+    if (residual != nullptr) number = hn::Add(number, columns.load(residual + at, v));
+    columns.store(number, y + at, v);
+  }
+
+  const PanelOutput out;
+  const PanelColumns<kVectors> columns;
+  const PanelHead<Step, kVectors> head;
+  const FloatVector low, high;
+  const bool smooth;
+  float* y = nullptr;
+  const float* residual = nullptr;
+};
+
+template <class Step>
+void multiply_tiled(int vectors, std::int64_t rows, const RowsOf<Step>& a, const PanelOf<Step>& panel,
+                    const PanelOutput& out, const Ahead& ahead) {
+  const Bounds bounds(out.activation);
+  with_constant<kMaxVectors>(vectors, [&](auto constant) {
+    tiled_product<Step, constant>(
+        rows, a, panel.b, ahead,
+        TiledRows<Step, constant>{out, PanelColumns<constant>(out.columns),
+                                  PanelHead<Step, constant>(panel.head), hn::Set(FloatTag(), bounds.low),
+                                  hn::Set(FloatTag(), bounds.high), bounds.smooth});
+  });
+  if (bounds.smooth) finish_smoothly(out, rows);
+}
+
+// The sums of what rows of y would be.
+template <class Step>
+struct TiledMean {
+  void begin(std::int64_t, std::int64_t) {}
+  HWY_INLINE void operator()(int, int v, typename Step::Sum sum) {
+    const auto number = head.number_from_zero(sum, v);
+    totals[v] =
+        hn::Add(totals[v], smooth ? activate(FloatTag(), activation, number) : clamp(low, high, number));
+  }
+
+  const PanelHead<Step, kPoolVectors> head;
+  const FloatVector low, high;
+  const bool smooth;
+  const Activation activation;
+  FloatVector totals[kPoolVectors];
+};
+
+template <class Step>
+void pool_tiled(std::int64_t rows, const RowsOf<Step>& a, const PanelOf<Step>& panel, Activation activation,
+                std::int64_t columns, float* y, const Ahead& ahead) {
+  const FloatTag d;
+  const Bounds bounds(activation);
+  const auto zero = hn::Zero(d);
+  const auto mean =
+      tiled_product<Step, kPoolVectors>(rows, a, panel.b, ahead,
+                                        TiledMean<Step>{PanelHead<Step, kPoolVectors>(panel.head),
+                                                        hn::Set(d, bounds.low),
+                                                        hn::Set(d, bounds.high),
+                                                        bounds.smooth,
+                                                        activation,
+                                                        {zero, zero, zero}});
+  store_means<kPoolVectors>(mean.totals, rows, columns, y);
+}
+
+#endif
+
+// Adds those of the matrix unit where there is one.
+template <class Element>
+void add_tiled([[maybe_unused]] PanelKernels<Element>& kernels) {
+#if PILA_MATRIX_UNIT
+  if (!has_matrix_unit()) return;
+  using Step = std::conditional_t<std::is_same_v<Element, Int8Quad>, Int8TileStep, BFloat16TileStep>;
+  kernels.multiply_tiled = multiply_tiled<Step>;
+  kernels.pool_tiled = pool_tiled<Step>;
+#endif
 }
 
 }  // namespace pila::kernels::cpu::HWY_NAMESPACE

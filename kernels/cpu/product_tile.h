@@ -41,12 +41,14 @@ constexpr int kMaxVectors = static_cast<int>(kMaxRows.size());
 // which keep() turns into numbers of the same bits.
 struct FloatSums {
   using Sum = FloatVector;
+  static constexpr bool kTiled = false;
   static HWY_INLINE FloatVector keep(FloatVector sum) { return sum; }
   static HWY_INLINE FloatVector kept(FloatVector sum) { return sum; }
 };
 
 struct IntSums {
   using Sum = IntVector;
+  static constexpr bool kTiled = false;
   static HWY_INLINE FloatVector keep(IntVector sum) { return hn::BitCast(FloatTag(), sum); }
   static HWY_INLINE IntVector kept(FloatVector sum) { return hn::BitCast(IntTag(), sum); }
 };
@@ -222,6 +224,14 @@ class PanelHead {
       return hn::MulAdd(hn::ConvertTo(FloatTag(), sum), scale_[v], bias_[v]);
     } else {
       return sum;
+    }
+  }
+  // Of a sum that started at zero.
+  HWY_INLINE FloatVector number_from_zero(typename Step::Sum sum, int v) const {
+    if constexpr (kIntegers) {
+      return number(sum, v);
+    } else {
+      return hn::Add(sum, bias_[v]);
     }
   }
 

@@ -28,7 +28,7 @@ TEST(BFloat16, RoundsRowsAndPutsZerosBehindThem) {
       test::GuardedBuffer<std::uint32_t> to(kRows * pairs);
       auto* rounded = reinterpret_cast<BFloat16Pair*>(to.data());
       round_rows(from.data(), kRows, static_cast<std::int64_t>(size), {}, rounded,
-                 static_cast<std::int64_t>(pairs));
+                 static_cast<std::int64_t>(pairs), static_cast<std::int64_t>(pairs));
       EXPECT_TRUE(to.check(test::Written::all)) << size << " to " << pairs << " pairs";
       for (std::size_t r = 0; r < kRows; ++r) {
         for (std::size_t i = 0; i < 2 * pairs; ++i) {
@@ -45,12 +45,12 @@ TEST(BFloat16, RoundsTiesToEvenAndKeepsSpecialNumbers) {
   const float infinity = std::numeric_limits<float>::infinity();
   const std::vector<float> from = {0x1.01p0f, 0x1.03p0f, 3.4e38f, -infinity, -0.0f, 0x1p-126f};
   std::vector<BFloat16Pair> to(3);
-  round_rows(from.data(), 1, 6, {}, to.data(), 3);
+  round_rows(from.data(), 1, 6, {}, to.data(), 3, 3);
   for (std::size_t i = 0; i < from.size(); ++i) {
     EXPECT_EQ(value_of(to.data(), i), to_bfloat16(from[i]).bits) << from[i];
   }
   const float others[] = {std::nanf(""), 0x1p-127f};
-  round_rows(others, 1, 2, {}, to.data(), 1);
+  round_rows(others, 1, 2, {}, to.data(), 1, 1);
   EXPECT_TRUE(std::isnan(to_float(BFloat16{value_of(to.data(), 0)})));
   EXPECT_EQ(value_of(to.data(), 1), 0) << "subnormal";
 }
@@ -65,7 +65,8 @@ TEST(Int8, QuantizesRowsAndPutsZerosBehindThem) {
         const test::GuardedBuffer<float> from(test::uniform_data<float>(kRows * size, size));
         test::GuardedBuffer<std::uint32_t> to(kRows * quads);
         round_rows(from.data(), kRows, static_cast<std::int64_t>(size), by,
-                   reinterpret_cast<Int8Quad*>(to.data()), static_cast<std::int64_t>(quads));
+                   reinterpret_cast<Int8Quad*>(to.data()), static_cast<std::int64_t>(quads),
+                   static_cast<std::int64_t>(quads));
         EXPECT_TRUE(to.check(test::Written::all)) << size << " to " << quads << " quads";
         for (std::size_t i = 0; i < kRows * size; ++i) {
           const std::size_t r = i / size, p = i % size;
@@ -80,6 +81,40 @@ TEST(Int8, QuantizesRowsAndPutsZerosBehindThem) {
   }
 }
 
+TEST(Int8, QuantizesRowsIntoPlacesAndPlanes) {
+  constexpr std::int64_t kRows = 5, kStep = 9, kCount = 6;
+  const Quantization by{0.011f, 100};
+  for (const std::int64_t size : {16, 20, 64, 72}) {
+    const auto from = test::uniform_data<float>(static_cast<std::size_t>(kRows * size), 1);
+    const auto value_at = [&](std::int64_t row, std::int64_t i) {
+      return i < size ? quantize(from[static_cast<std::size_t>(row * size + i)], by) ^ kQuadShift : 0;
+    };
+    if (size <= 4 * kCount) {
+      std::vector<Int8Quad> to(kRows * kStep, Int8Quad{0xABABABAB});
+      round_rows(from.data(), kRows, size, by, to.data(), kCount, kStep);
+      for (std::int64_t r = 0; r < kRows; ++r) {
+        for (std::int64_t i = 0; i < 4 * kStep; ++i) {
+          const std::uint32_t quad = to[static_cast<std::size_t>(r * kStep + i / 4)].bits;
+          ASSERT_EQ(quad >> i % 4 * 8 & 0xFF, i < 4 * kCount ? value_at(r, i) : 0xAB) << size << ", " << i;
+        }
+      }
+    }
+    // Planes of 16 values, of 64, as a matrix unit reads them.
+    for (const std::int64_t count : {4, 16}) {
+      const std::int64_t planes = (size + 4 * count - 1) / (4 * count), plane = kRows * count;
+      std::vector<Int8Quad> to(static_cast<std::size_t>(planes * plane), Int8Quad{0xABABABAB});
+      round_planes(from.data(), kRows, size, by, to.data(), plane, count);
+      for (std::int64_t r = 0; r < kRows; ++r) {
+        for (std::int64_t i = 0; i < planes * 4 * count; ++i) {
+          const std::int64_t at = i / (4 * count) * plane + r * count + i % (4 * count) / 4;
+          const std::uint32_t quad = to[static_cast<std::size_t>(at)].bits;
+          ASSERT_EQ(quad >> i % 4 * 8 & 0xFF, value_at(r, i)) << size << " in " << count << ", " << i;
+        }
+      }
+    }
+  }
+}
+
 TEST(Int8, CutsOffWhatItCannotReachAndRoundsTiesToEven) {
   const Quantization by{0.5f, 10};
   const float infinity = std::numeric_limits<float>::infinity();
@@ -87,7 +122,7 @@ TEST(Int8, CutsOffWhatItCannotReachAndRoundsTiesToEven) {
                                    1e30f, 0.25f, 0.75f,  infinity,  std::nanf(""), 0};
   const std::vector<int> expected = {0, 0, 0, 0, 255, 255, 255, 10, 12, 255, 0, 10};
   std::vector<Int8Quad> to(3);
-  round_rows(from.data(), 1, static_cast<std::int64_t>(from.size()), by, to.data(), 3);
+  round_rows(from.data(), 1, static_cast<std::int64_t>(from.size()), by, to.data(), 3, 3);
   for (std::size_t i = 0; i < from.size(); ++i) {
     const auto value = static_cast<int>(to[i / 4].bits >> (i % 4 * 8) & 0xFF);
     EXPECT_EQ(value ^ kQuadShift, expected[i]) << from[i];

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/cpu/cpu.h"
@@ -254,6 +255,18 @@ void expect_rounded_agreement(Precision precision) {
   expect_it({24, 144, 24, 40, 56, 3, 1, 1, 1, 1, true, true, true});
   expect_it({64, 384, 64, 14, 14, 3, 1, 1, 1, 1, true, true, true});
   expect_it({160, 960, 320, 7, 7, 3, 1, 1, 1, 3});
+  // Around a matrix unit's tiles: 16 rows, 32 or 64 values of k; with room for more planes than there are.
+  for (const std::int64_t in_c : {32, 63, 65}) {
+    for (const std::int64_t wide : {32, 65, 80, 100, 113}) expect_it({in_c, wide, 40, 5, 7});
+  }
+  for (const auto& [h, w] : {std::pair{1, 1}, {3, 5}, {4, 4}, {1, 17}, {11, 3}, {40, 33}}) {
+    for (const int stride : {1, 2}) expect_it({40, 80, 24, h, w, 3, stride, 1, 1, 2});
+  }
+  for (const auto activation : {Activation::none, Activation::silu}) {
+    for (const auto& [expand, project] : {std::pair{true, true}, {true, false}, {false, true}}) {
+      expect_it({72, 72, 36, 9, 6, 3, 1, 1, 1, 1, expand, project, project, false, activation, activation});
+    }
+  }
 }
 
 TEST(FastInvertedResidual, AgreesInBFloat16) {
