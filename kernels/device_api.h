@@ -13,6 +13,8 @@ namespace pila::kernels {
 class Stream {
  public:
   virtual ~Stream() = default;
+  // On the CPU, those that share the work; elsewhere 0.
+  virtual int threads() const { return 0; }
 };
 
 // A point in a stream's work.

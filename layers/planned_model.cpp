@@ -18,23 +18,32 @@ PlannedModel::PlannedModel(const Context& ctx, const Model& model, const Preproc
   check(ctx, options_);
 }
 
+std::int64_t PlannedModel::parts_of(std::int64_t batch) const {
+  constexpr std::int64_t kImagesOfThread = 4;  // fewer would read the weights too often
+  const std::int64_t images = kImagesOfThread * ctx_.stream().threads();
+  return images > 0 && batch % images == 0 ? batch / images : 1;
+}
+
 const std::shared_ptr<const Plan>& PlannedModel::plan(std::int64_t batch) {
-  if (const auto known = plans_.find(batch); known != plans_.end()) return known->second;
-  if (model_ == nullptr) {
-    throw UsageError("[model] expected " + std::to_string(plans_.begin()->first) + " images at a time, got " +
+  if (only_ != 0 && batch != only_) {
+    throw UsageError("[model] expected " + std::to_string(only_) + " images at a time, got " +
                      std::to_string(batch));
   }
-  Graph graph = trace_model(ctx_, *model_, preprocessing_, batch, input_);
-  return plans_.emplace(batch, Plan::build(ctx_, std::move(graph), options_)).first->second;
+  const std::int64_t images = batch / parts_of(batch);
+  if (const auto known = plans_.find(images); known != plans_.end()) return known->second;
+  Graph graph = trace_model(ctx_, *model_, preprocessing_, images, input_);
+  return plans_.emplace(images, Plan::build(ctx_, std::move(graph), options_)).first->second;
 }
 
 const Session& PlannedModel::session(std::int64_t batch) {
   const auto known = sessions_.find(batch);
-  return known != sessions_.end() ? known->second : sessions_.try_emplace(batch, plan(batch)).first->second;
+  if (known != sessions_.end()) return known->second;
+  return sessions_.try_emplace(batch, plan(batch), SessionPlace{.parts = parts_of(batch)}).first->second;
 }
 
 void PlannedModel::keep_only(std::int64_t batch, std::unique_ptr<Model> model) {
   plan(batch);
+  only_ = batch;
   model_ = nullptr;
   model.reset();
   ctx_.device()->give_back_memory();
@@ -57,7 +66,7 @@ void PlannedModel::submit(std::span<const float> images, std::int64_t batch) {
   const auto known = pipelines_.find(batch);
   Pipeline& pipeline = known != pipelines_.end()
                            ? known->second
-                           : pipelines_.try_emplace(batch, ctx_, plan(batch)).first->second;
+                           : pipelines_.try_emplace(batch, ctx_, plan(batch), parts_of(batch)).first->second;
   pipeline.submit(std::as_bytes(images));
   under_way_.push_back(&pipeline);
 }

@@ -47,6 +47,10 @@ class PlannedModel {
   std::pair<Outputs, double> collect();
 
  private:
+  // In how many parts a batch is computed: on a CPU with a few images a thread where that comes out even, so
+  // that a large batch takes little memory and stays in the caches.
+  std::int64_t parts_of(std::int64_t batch) const;
+  // For a part of a batch.
   const std::shared_ptr<const Plan>& plan(std::int64_t batch);
 
   const Context ctx_;
@@ -54,8 +58,9 @@ class PlannedModel {
   const Preprocessing preprocessing_;
   const GraphInput input_;
   const PlanOptions options_;
-  std::map<std::int64_t, std::shared_ptr<const Plan>> plans_;  // by batch, all three
-  std::map<std::int64_t, Session> sessions_;
+  std::int64_t only_ = 0;                                      // batch, where the model is gone
+  std::map<std::int64_t, std::shared_ptr<const Plan>> plans_;  // by images of a part
+  std::map<std::int64_t, Session> sessions_;                   // by batch, as below
   std::map<std::int64_t, Pipeline> pipelines_;
   std::deque<Pipeline*> under_way_;
 };

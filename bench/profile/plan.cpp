@@ -50,9 +50,14 @@ std::vector<NodeTime> measure(const Session& session, int rounds) {
   std::vector<NodeTime> rows;
   for (std::size_t n = 0; n < times.size(); ++n) {
     const Node& node = graph.nodes()[n];
+    const std::size_t parts = session.parts();
+    Cost cost = cost_of(graph, node);
+    cost.multiply_adds *= static_cast<double>(parts);
+    cost.activation_bytes *= parts;
+    cost.weight_bytes *= parts;
+    const std::string shape = graph.value(node.outputs[0]).spec.shape.to_string();
     rows.push_back({std::string(node.op->name()), node.name,
-                    graph.value(node.outputs[0]).spec.shape.to_string(), cost_of(graph, node),
-                    median(times[n])});
+                    parts == 1 ? shape : std::to_string(parts) + " x " + shape, cost, median(times[n])});
   }
   return rows;
 }

@@ -36,12 +36,13 @@ class HostMemory {
 class Pipeline::Lane {
  public:
   // On a stream of its own where `overlaps`, else on the device's.
-  Lane(const Context& ctx, const std::shared_ptr<const Plan>& plan, bool overlaps)
+  Lane(const Context& ctx, const std::shared_ptr<const Plan>& plan, std::int64_t parts, bool overlaps)
       : device_(ctx.device()),
         own_stream_(overlaps ? api().create_stream(0) : nullptr),
         stream_(overlaps ? *own_stream_ : ctx.stream()),
-        input_(api(), plan->graph().value(plan->graph().inputs().at(0)).spec.bytes()),
-        session_(plan, {&stream_, input_.device()}),
+        input_(api(), plan->graph().value(plan->graph().inputs().at(0)).spec.bytes() *
+                          static_cast<std::size_t>(parts)),
+        session_(plan, {&stream_, input_.device(), parts}),
         begin_(api().create_event()),
         end_(api().create_event()) {
     for (std::size_t i = 0; i < plan->graph().outputs().size(); ++i) {
@@ -96,10 +97,12 @@ class Pipeline::Lane {
   const std::unique_ptr<kernels::Event> begin_, end_;
 };
 
-Pipeline::Pipeline(const Context& ctx, const std::shared_ptr<const Plan>& plan) {
+Pipeline::Pipeline(const Context& ctx, const std::shared_ptr<const Plan>& plan, std::int64_t parts) {
   // Devices that capture work are those that do it behind the caller's back.
   const bool overlaps = ctx.device()->api().captures();
-  for (int i = 0; i < (overlaps ? 2 : 1); ++i) lanes_.push_back(std::make_unique<Lane>(ctx, plan, overlaps));
+  for (int i = 0; i < (overlaps ? 2 : 1); ++i) {
+    lanes_.push_back(std::make_unique<Lane>(ctx, plan, parts, overlaps));
+  }
 }
 
 Pipeline::~Pipeline() = default;

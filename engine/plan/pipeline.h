@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
@@ -14,9 +15,9 @@ namespace pila {
 // on their way back, and the caller is free. Where a device's work is done at once, so is a run.
 class Pipeline {
  public:
-  // For plans of one input whose outputs are float32. Throws what sessions throw, DeviceError without memory
-  // on the host.
-  Pipeline(const Context& ctx, const std::shared_ptr<const Plan>& plan);
+  // For plans of one input whose outputs are float32; parts: as SessionPlace has them. Throws what sessions
+  // throw, DeviceError without memory on the host.
+  Pipeline(const Context& ctx, const std::shared_ptr<const Plan>& plan, std::int64_t parts = 1);
   ~Pipeline();
 
   // Whether all lanes are taken: collect() comes before another submit().

@@ -138,7 +138,9 @@ Tensor Plan::tensor_of(ValueId id, const Memory& memory) const {
   const ValueId root = roots_[id];
   const Value& value = graph_.value(id);
   if (graph_.is_constant(root)) return graph_.value(root).constant.view(value.spec.shape);
-  if (memory.input && root == graph_.inputs()[0]) return memory.input.view(value.spec.shape);
+  for (std::size_t i = 0; i < memory.inputs.size(); ++i) {
+    if (memory.inputs[i] && root == graph_.inputs()[i]) return memory.inputs[i].view(value.spec.shape);
+  }
   return memory.block.within(layout_.offsets[root], value.spec);
 }
 

@@ -35,6 +35,9 @@ void check(const Context& ctx, const PlanOptions& options);
 struct SessionPlace {
   kernels::Stream* stream = nullptr;  // null: the device's; another one is waited for before the session ends
   void* input = nullptr;              // of the device, for the first input; null: memory of the session's own
+  // How often a run of the session runs the plan: inputs and outputs are as many times as long in their first
+  // dimension, and what lies between is not.
+  std::int64_t parts = 1;
 };
 
 // Immutable once it is built, and shared by the sessions that run it.
@@ -69,8 +72,8 @@ class Plan {
   using BoundCalls = std::vector<std::unique_ptr<const KernelCall>>;
   // Of one session.
   struct Memory {
-    Tensor block;  // laid out as layout_ says
-    Tensor input;  // the first input, where it lies elsewhere
+    Tensor block;                // laid out as layout_ says
+    std::vector<Tensor> inputs;  // by number, where they lie elsewhere
   };
 
   Plan(const Context& ctx, Graph graph, bool captures)
@@ -108,22 +111,25 @@ class Session {
   const Tensor& input(std::size_t i = 0) const { return inputs_.at(i); }
   const Tensor& output(std::size_t i = 0) const { return outputs_.at(i); }
   const Plan& plan() const { return *plan_; }
+  std::size_t parts() const { return parts_.size(); }  // how often a run runs the plan
   // Queues a run, behind what is queued already; throws DeviceError when a kernel fails.
   void run() const;
   // Milliseconds that each node of the plan's graph took on the device, in one run, kernel by kernel.
   std::vector<double> run_timed() const;
 
  private:
-  void run_call(std::size_t i) const;
+  // Call i of a part.
+  void run_call(const Plan::BoundCalls& calls, std::size_t i) const;
+  void keep_outputs(std::size_t part) const;
   void run_calls() const;
   void capture();
 
   std::shared_ptr<const Plan> plan_;
   kernels::Stream* stream_;
-  Plan::Memory memory_;
   Tensor workspace_;
-  Plan::BoundCalls calls_;
   std::vector<Tensor> inputs_, outputs_;
+  std::vector<Tensor> part_outputs_;  // overwritten by the next part
+  std::vector<Plan::BoundCalls> parts_;
   std::unique_ptr<kernels::CapturedWork> work_;  // null: calls run one by one
 };
 

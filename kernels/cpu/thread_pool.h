@@ -41,6 +41,7 @@ class ThreadPool {
 class CpuStream : public Stream {
  public:
   explicit CpuStream(int threads) : pool(threads) {}
+  int threads() const override { return pool.threads(); }
   ThreadPool pool;
 };
 

@@ -44,6 +44,27 @@ TEST_F(PlanTest, AllocatesNothingWhileRunning) {
   EXPECT_EQ(ctx_.device()->allocator().statistics().requests, requests);
 }
 
+TEST_F(PlanTest, RunsInParts) {
+  const auto plan = Plan::build(ctx_, net_.trace());
+  const Session whole(plan), session(plan, {.parts = 3});
+  std::vector<std::uint8_t> pixels;
+  std::vector<float> expected;
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    const Tensor part = net_.pixels(seed);
+    for (const std::uint8_t value : part.to_vector<std::uint8_t>(ctx_)) pixels.push_back(value);
+    for (const float value : test::run_once(ctx_, whole, part)) expected.push_back(value);
+  }
+  EXPECT_EQ(session.input().shape()[0], 3 * pixels_.shape()[0]);
+  session.input().assign<std::uint8_t>(ctx_, pixels);
+  const std::size_t before = test::allocations_of_this_thread();
+  session.run();
+  EXPECT_EQ(test::allocations_of_this_thread(), before);
+  EXPECT_TRUE(test::same_bits(session.output().to_vector<float>(ctx_), expected));
+  session.output().assign<float>(ctx_, std::vector<float>(expected.size()));
+  EXPECT_EQ(session.run_timed().size(), plan->graph().nodes().size());
+  EXPECT_TRUE(test::same_bits(session.output().to_vector<float>(ctx_), expected)) << "timed";
+}
+
 TEST_F(PlanTest, OutlivesTheModelItWasMadeFrom) {
   std::shared_ptr<const Plan> plan;
   {
