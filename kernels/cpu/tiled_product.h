@@ -63,6 +63,7 @@ HWY_NOINLINE Output tiled_product(std::int64_t rows, const TileRows<typename Ste
   constexpr int kLines = 8;  // fetched in a step
   const std::int64_t count = ceil_div(rows, kTileRows), height = HWY_MIN(rows, kTileRows);
   Output output = to;  // by itself, so that it stays in registers
+  if (rows == 0) return output;
   alignas(64) float sums[kVectors][kTileRows * kTileColumns];
   tiles::set_rows(static_cast<int>(height));
   for (std::int64_t tile = 0; tile < count; ++tile) {
