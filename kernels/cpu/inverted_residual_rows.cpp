@@ -183,7 +183,7 @@ void make_rows(const BlockJob& job, const InputRows& x, std::int64_t chunk, floa
   }
 }
 
-// Output rows [begin, end) of a chunk, to planes whose first row that is; filtered: the first plane's.
+// Output rows [begin, end) of a chunk; filtered: where `begin` goes in the first plane.
 template <class Element>
 void filter_rows(const BlockJob& job, const BlockScratch& scratch, std::int64_t chunk, const float* ring,
                  float* filtered, std::int64_t begin, std::int64_t end) {
