@@ -264,7 +264,7 @@ FilterChunk filter_chunk_f32(bool) { return filter_chunk<FloatStep>; }
 // Null where the instruction set has no such products.
 FilterChunk filter_chunk_bf16([[maybe_unused]] bool tiled) {
 #if PILA_MATRIX_UNIT
-  if (tiled) return filter_chunk<BFloat16TileStep>;
+  if (tiled) return filter_chunk<TileStep<BFloat16Pair>>;
 #endif
 #if PILA_BFLOAT16
   return filter_chunk<BFloat16Step>;
@@ -275,7 +275,7 @@ FilterChunk filter_chunk_bf16([[maybe_unused]] bool tiled) {
 
 FilterChunk filter_chunk_i8([[maybe_unused]] bool tiled) {
 #if PILA_MATRIX_UNIT
-  if (tiled) return filter_chunk<Int8TileStep>;
+  if (tiled) return filter_chunk<TileStep<Int8Quad>>;
 #endif
   return with_int8_step(has_dot_products(),
                         [](auto step) -> FilterChunk { return filter_chunk<decltype(step)>; });

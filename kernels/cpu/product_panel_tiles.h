@@ -317,9 +317,8 @@ template <class Element>
 void add_tiled([[maybe_unused]] PanelKernels<Element>& kernels) {
 #if PILA_MATRIX_UNIT
   if (!has_matrix_unit()) return;
-  using Step = std::conditional_t<std::is_same_v<Element, Int8Quad>, Int8TileStep, BFloat16TileStep>;
-  kernels.multiply_tiled = multiply_tiled<Step>;
-  kernels.pool_tiled = pool_tiled<Step>;
+  kernels.multiply_tiled = multiply_tiled<TileStep<Element>>;
+  kernels.pool_tiled = pool_tiled<TileStep<Element>>;
 #endif
 }
 

@@ -25,21 +25,17 @@ namespace pila::kernels::cpu::HWY_NAMESPACE {
 #if PILA_MATRIX_UNIT
 
 // One step of a sum: 16 words of k at once, for up to 16 rows and a vector of columns.
-struct BFloat16TileStep : FloatSums {
-  using Element = BFloat16Pair;
+template <class ElementOfTiles>
+struct TileStep : std::conditional_t<std::is_same_v<ElementOfTiles, Int8Quad>, IntSums, FloatSums> {
+  using Element = ElementOfTiles;
   static constexpr bool kTiled = true;
   template <int kSum, int kA, int kB>
   static HWY_INLINE void add() {
-    tiles::add_pair_products<kSum, kA, kB>();
-  }
-};
-
-struct Int8TileStep : IntSums {
-  using Element = Int8Quad;
-  static constexpr bool kTiled = true;
-  template <int kSum, int kA, int kB>
-  static HWY_INLINE void add() {
-    tiles::add_quad_products<kSum, kA, kB>();
+    if constexpr (std::is_same_v<Element, Int8Quad>) {
+      tiles::add_quad_products<kSum, kA, kB>();
+    } else {
+      tiles::add_pair_products<kSum, kA, kB>();
+    }
   }
 };
 
