@@ -40,17 +40,17 @@ struct ElementKind {
   std::int64_t head_rows;    // of numbers before a panel's elements: the bias and, for integers, the scales
   std::int64_t least_tiled;  // values of k
 
-  // Whether the matrix unit multiplies rows of k values, here: it reads kTileColumns elements at once. Sums
-  // of few products take longer to fetch from it than vectors take to add them up.
+  // Whether the matrix unit multiplies rows of k values, here. Sums of few products take longer to fetch from
+  // it than vectors take to add them up.
   bool tiled(std::int64_t k) const { return values > 1 && k >= least_tiled && has_matrix_unit(); }
 };
 
 template <class Element>
 inline constexpr ElementKind kElement = {1, 1, 0};
 template <>
-inline constexpr ElementKind kElement<BFloat16Pair> = {2, 1, 16};
+inline constexpr ElementKind kElement<BFloat16Pair> = {2, 1, 8};
 template <>
-inline constexpr ElementKind kElement<Int8Quad> = {4, 2, 32};
+inline constexpr ElementKind kElement<Int8Quad> = {4, 2, 8};
 
 inline ElementKind element_kind(Precision precision) {
   return precision == Precision::bf16 ? kElement<BFloat16Pair>

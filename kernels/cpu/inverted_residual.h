@@ -53,9 +53,7 @@ struct InvertedResidualPlan {
         project(args.project.w == nullptr ? 0 : args.out_c, filtered_planes(), filtered_vector, element,
                 project_tiled),
         taps(args.depthwise.window.kernel_h * args.depthwise.window.kernel_w),
-        expand_depth(args.expand.w == nullptr
-                         ? 0
-                         : round_up(ceil_div(args.in_c, element.values), expand_tiled ? kTileColumns : 1)) {
+        expand_depth(args.expand.w == nullptr ? 0 : depth_of(args.in_c)) {
     const ConvShape& s = args.depthwise;
     kernel = s.window.kernel_h;
     stride = s.window.stride_h;
@@ -123,6 +121,12 @@ struct InvertedResidualPlan {
   std::int64_t rounded_size;  // of x, a group's rows at most; 0 where x is read as it is
 
  private:
+  // Elements of a row of k values, whole tiles where there are several.
+  std::int64_t depth_of(std::int64_t k) const {
+    const std::int64_t depth = ceil_div(k, element.values);
+    return expand_tiled && depth > kTileColumns ? round_up(depth, kTileColumns) : depth;
+  }
+
   static constexpr std::int64_t kStepSize = 6 << 10;      // 24 KiB
   static constexpr std::int64_t kGroupSize = 48 << 10;    // 192 KiB
   static constexpr std::int64_t kWholeImage = 128 << 10;  // 512 KiB

@@ -91,7 +91,7 @@ void expand_rows(const BlockJob& job, const typename Step::Element* x, const flo
     for (int r = 0; r < kRows; ++r) to[r] = cursor.next();
     product_tile<Step, kRows, kVectors, 0>(
         {x + pixel * depth, depth, 0, 1, depth}, panel.b, ahead.share(pixel, kRows, pixels), head,
-        [&](int r, int v, typename Step::Sum sum) {
+        [=](int r, int v, typename Step::Sum sum) {
           hn::StoreU(clamp(low, high, head.number(sum, v)), FloatTag(), to[r] + v * plane);
         });
   });

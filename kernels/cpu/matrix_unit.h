@@ -21,8 +21,13 @@ namespace tiles {
 
 constexpr int kA = 4, kFirstB = 5, kCountOfB = 3;
 
-// Of this thread's a and sums; 0 where it does not have the unit.
-inline thread_local int rows_in_use = 0;
+struct Sizes {
+  int rows = 0;   // of sums and a, up to 16
+  int words = 0;  // of a row of a, 32 bits each, up to 16; b has as many rows
+  bool operator==(const Sizes&) const = default;
+};
+// This thread's; zeros where it does not have the unit.
+inline thread_local Sizes sizes_in_use;
 
 struct Layout {
   std::uint8_t palette = 1, start_row = 0;
@@ -32,15 +37,14 @@ struct Layout {
 };
 static_assert(sizeof(Layout) == 64);
 
-// Takes the unit for this thread, or changes the rows, 1 to 16, that sums and a have. What tiles hold is lost
-// then.
-inline void set_rows(int rows) {
-  if (rows == rows_in_use) return;
-  rows_in_use = rows;
+// Takes the unit for this thread, or changes its sizes. What tiles hold is lost then.
+inline void use(const Sizes& sizes) {
+  if (sizes == sizes_in_use) return;
+  sizes_in_use = sizes;
   Layout layout;
   for (int tile = 0; tile < kFirstB + kCountOfB; ++tile) {
-    layout.row_bytes[tile] = kTileColumns * 4;
-    layout.rows[tile] = static_cast<std::uint8_t>(tile < kFirstB ? rows : kTileRows);
+    layout.row_bytes[tile] = static_cast<std::uint16_t>((tile == kA ? sizes.words : kTileColumns) * 4);
+    layout.rows[tile] = static_cast<std::uint8_t>(tile < kFirstB ? sizes.rows : sizes.words);
   }
   asm volatile("ldtilecfg %0" : : "m"(layout));
 }
@@ -80,8 +84,8 @@ struct TilesInUse {
   TilesInUse& operator=(const TilesInUse&) = delete;
   ~TilesInUse() {
 #if defined(__x86_64__)
-    if (tiles::rows_in_use == 0) return;
-    tiles::rows_in_use = 0;
+    if (tiles::sizes_in_use == tiles::Sizes()) return;
+    tiles::sizes_in_use = {};
     asm volatile("tilerelease");
 #endif
   }

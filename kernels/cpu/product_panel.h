@@ -62,9 +62,10 @@ struct PanelSizes {
 PanelSizes panel_sizes();
 
 // Elements of a row of k values that lie side by side in a plane: a vector's worth of values or, for the
-// matrix unit, a tile's.
+// matrix unit, as many times that as a tile has room for.
 inline std::int64_t plane_row(ElementKind kind, std::int64_t k, std::int64_t lanes) {
-  return kind.tiled(k) ? kTileColumns : lanes / kind.values;
+  const std::int64_t vector = lanes / kind.values;
+  return kind.tiled(k) ? std::min<std::int64_t>(kTileColumns, ceil_div(k, lanes) * vector) : vector;
 }
 
 // Rows of k numbers each as planes of elements that are not numbers.
@@ -111,7 +112,7 @@ struct PanelKernels {
   Multiply multiply_folded = nullptr;  // for panels with two elements of k side by side
   Multiply multiply_folded_planes = nullptr;
   Pool pool = nullptr;                // for planes, where elements are not numbers
-  Multiply multiply_tiled = nullptr;  // by the matrix unit: a's depth is a multiple of a tile's columns
+  Multiply multiply_tiled = nullptr;  // by the matrix unit: see tiled_product.h on a's depth
   Pool pool_tiled = nullptr;
 };
 

@@ -105,7 +105,7 @@ void multiply_rows(std::int64_t rows, const RowsOf<Step>& a, const PanelOf<Step>
       const auto start = [&](int r, int v) {
         return block > 0 ? Step::kept(columns.load(y + r * out.row + v * kLanes, v)) : head(r, v);
       };
-      const auto finish = [&](int r, int v, typename Step::Sum sum) {
+      const auto finish = [=](int r, int v, typename Step::Sum sum) {
         const std::ptrdiff_t at = r * out.row + v * kLanes;
         if (!last) return columns.store(Step::keep(sum), y + at, v);
         auto number = head.number(sum, v);
@@ -139,7 +139,8 @@ void multiply_folded_rows(std::int64_t rows, const RowsOf<Step>& a, const PanelO
     from.data += first * a.row;
     auto left = hn::Zero(tag);
     product_tile<Folded<Step>, kRows, kVectors, kRowStep>(
-        from, panel.b, ahead.share(first, kRows, rows), head, [&](int r, int v, typename Step::Sum right) {
+        from, panel.b, ahead.share(first, kRows, rows), head,
+        [=](int r, int v, typename Step::Sum right) mutable {
           if (v % 2 == 0) {
             left = right;
             if (v + 1 < kVectors) return;

@@ -149,11 +149,12 @@ struct Folded : Step {
 };
 
 // Adds a * b to start(r, v), hands the sums to finish(r, v, sum), and fetches some of `ahead` on the way. b:
-// for each slice's steps, [vectors]. kRowStep: TileRows::row where it is known beforehand, else 0.
+// for each slice's steps, [vectors]. kRowStep: TileRows::row where it is known beforehand, else 0. What
+// `finish` holds stays in registers where it holds no references.
 template <class Step, int kRows, int kVectors, int kRowStep, class Start, class Finish>
 HWY_NOINLINE void product_tile(const TileRows<typename Step::Element>& a,
-                               const typename Step::Element* HWY_RESTRICT b, Ahead ahead, const Start& start,
-                               const Finish& finish) {
+                               const typename Step::Element* HWY_RESTRICT b, Ahead ahead, Start start,
+                               Finish finish) {
   using Element = typename Step::Element;
   constexpr int kStep = 2;
   typename Step::Sum sums[kRows][kVectors];

@@ -24,7 +24,7 @@ namespace pila::kernels::cpu::HWY_NAMESPACE {
 
 #if PILA_MATRIX_UNIT
 
-// One step of a sum: 16 words of k at once, for up to 16 rows and a vector of columns.
+// One step of a sum: up to 16 words of k at once, for up to 16 rows and a vector of columns.
 template <class ElementOfTiles>
 struct TileStep : std::conditional_t<std::is_same_v<ElementOfTiles, Int8Quad>, IntSums, FloatSums> {
   using Element = ElementOfTiles;
@@ -50,7 +50,7 @@ HWY_INLINE void for_constants(const Body& body) {
 
 // Hands the sums of all rows of a times b to output(r, v, sum), after output.begin(first, count) of the
 // `count` rows from `first` on that r counts from 0; output is a copy of `to`, and returned in the end. Sums
-// start at zero; a's depth is a multiple of a tile's columns.
+// start at zero; a's depth is less than a tile's columns, or a multiple of them.
 template <class Step, int kVectors, class Output>
 HWY_NOINLINE Output tiled_product(std::int64_t rows, const TileRows<typename Step::Element>& a,
                                   const typename Step::Element* HWY_RESTRICT b, Ahead ahead,
@@ -61,7 +61,8 @@ HWY_NOINLINE Output tiled_product(std::int64_t rows, const TileRows<typename Ste
   Output output = to;  // by itself, so that it stays in registers
   if (rows == 0) return output;
   alignas(64) float sums[kVectors][kTileRows * kTileColumns];
-  tiles::set_rows(static_cast<int>(height));
+  const std::int64_t words = HWY_MIN(a.depth, kTileColumns);
+  tiles::use({static_cast<int>(height), static_cast<int>(words)});
   for (std::int64_t tile = 0; tile < count; ++tile) {
     // The last tile has rows of the one before, too, rather than fewer.
     const std::int64_t begin = tile * kTileRows, first = HWY_MIN(begin, rows - height), known = begin - first;
@@ -69,14 +70,14 @@ HWY_NOINLINE Output tiled_product(std::int64_t rows, const TileRows<typename Ste
     const auto* block = b;
     for (std::int64_t slice = 0; slice < a.slices; ++slice) {
       const auto* from = a.data + first * a.row + slice * a.slice;
-      for (std::int64_t p = 0; p < a.depth; p += kTileColumns) {
+      for (std::int64_t p = 0; p < a.depth; p += words) {
         tiles::load<tiles::kA>(from + p, a.row * kWord);
         for_constants<kVectors>([&](auto v) {
           constexpr int kSum = v, kB = tiles::kFirstB + v % tiles::kCountOfB;
           tiles::load<kB>(block + v * kTileColumns, kVectors * kRow);
           Step::template add<kSum, tiles::kA, kB>();
         });
-        block += kTileRows * kVectors * kTileColumns;
+        block += words * kVectors * kTileColumns;
         for (int i = 0; i < kLines; ++i) ahead.fetch();
       }
     }
