@@ -32,6 +32,7 @@ struct ConvAttributes {
   kernels::ConvShape shape;
   kernels::Activation activation = kernels::Activation::none;
   bool bias = false, residual = false;
+  kernels::Precision rounding = kernels::Precision::f32;  // of those that are not depthwise
 };
 
 // Pixels uint8 [n, h, w, c], kernel HWIO, [bias]: a convolution of pixel * scale + offset.
@@ -40,6 +41,7 @@ struct ImageConvAttributes {
   std::array<float, kernels::kMaxImageChannels> scale{}, offset{};
   kernels::Activation activation = kernels::Activation::none;
   bool bias = false;
+  kernels::Precision rounding = kernels::Precision::f32;
 };
 
 // a, b, [bias], [residual]; all axes of a and b but the last are rows.

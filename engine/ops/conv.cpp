@@ -74,6 +74,7 @@ class Convolution : public Op {
     args.epilogue.bias = attributes_.bias ? inputs[2].data() : nullptr;
     args.epilogue.residual = attributes_.residual ? inputs.back().data() : nullptr;
     args.epilogue.activation = attributes_.activation;
+    if constexpr (requires { args.rounding; }) args.rounding = attributes_.rounding;
     launch(ctx, name(), args, inputs);
   }
 

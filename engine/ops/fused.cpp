@@ -41,6 +41,7 @@ class ImageConv : public WithoutGradient {
     args.y = outputs[0].data();
     args.epilogue.bias = attributes_.bias ? inputs[2].data() : nullptr;
     args.epilogue.activation = attributes_.activation;
+    args.rounding = attributes_.rounding;
     launch(ctx, name(), args, inputs);
   }
 

@@ -1,6 +1,7 @@
 // Convolutions over NHWC images: dense or grouped, and depthwise. Weights: w and the epilogue's bias.
 #pragma once
 
+#include "kernels/args/precision.h"
 #include "kernels/args/types.h"
 
 namespace pila::kernels {
@@ -32,6 +33,7 @@ struct ConvForward {
   const void* w = nullptr;
   void* y = nullptr;
   Epilogue epilogue;
+  Precision rounding = Precision::f32;  // of x and w, where type is f32: f32 or bf16
 };
 
 // dx from dy and w (shapes as in ConvForward). dx is overwritten.

@@ -40,6 +40,7 @@ struct ImageConvForward {
   const void* w = nullptr;
   void* y = nullptr;
   Epilogue epilogue;
+  Precision rounding = Precision::f32;  // as ConvForward's; of pixels, what they are scaled to
 };
 
 }  // namespace pila::kernels

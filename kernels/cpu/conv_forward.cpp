@@ -120,7 +120,7 @@ Status run_forward(const ConvForward& args, const Launch& launch) {
   return nullptr;
 }
 
-bool is_float(const ConvForward& args) { return args.type == DType::f32; }
+bool is_float(const ConvForward& args) { return args.type == DType::f32 && args.rounding == Precision::f32; }
 
 }  // namespace
 

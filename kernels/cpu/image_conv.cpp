@@ -1,5 +1,7 @@
 // Convolutions over images of few channels, which are pixels or numbers: the few rows under a band of outputs
 // become numbers with zeros around the image, and the taps of a row of the window lie side by side in them.
+// Factors that are to be rounded to bfloat16 become pairs where the matrix unit multiplies them, and stay
+// numbers elsewhere.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/image_conv.cpp"
 #include <hwy/foreach_target.h>
@@ -13,6 +15,18 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
+
+// To the nearest bfloat16, ties to even.
+void round_numbers(float* numbers, std::int64_t count) {
+  const FloatTag d;
+  const hn::RebindToUnsigned<FloatTag> words;
+  const auto half = hn::Set(words, 0x7FFFu), one = hn::Set(words, 1u), mask = hn::Set(words, 0xFFFF0000u);
+  for (std::int64_t i = 0; i < count; i += static_cast<std::int64_t>(kFloatLanes)) {
+    const auto bits = hn::BitCast(words, hn::LoadU(d, numbers + i));
+    const auto odd = hn::And(hn::ShiftRight<16>(bits), one);
+    hn::StoreU(hn::BitCast(d, hn::And(hn::Add(bits, hn::Add(half, odd)), mask)), d, numbers + i);
+  }
+}
 
 // Rows [begin, end) of one image, which may lie outside, to rows of `size` numbers and one more, which
 // products of an odd depth may read. load(from, to, count) makes numbers of the image's.
@@ -51,6 +65,10 @@ void load_numbers(const ConvForward& args, std::int64_t image, std::int64_t begi
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include <vector>
+
+#include "kernels/args/half.h"
+#include "kernels/cpu/elements.h"
 #include "kernels/cpu/families.h"
 #include "kernels/cpu/product_panel.h"
 #include "kernels/cpu/thread_pool.h"
@@ -60,44 +78,75 @@ namespace {
 
 HWY_EXPORT(load_pixels);
 HWY_EXPORT(load_numbers);
+HWY_EXPORT(round_numbers);
 
 auto row_loader(const ImageConvForward&) { return HWY_DYNAMIC_DISPATCH(load_pixels); }
 auto row_loader(const ConvForward&) { return HWY_DYNAMIC_DISPATCH(load_numbers); }
 
 constexpr std::int64_t kBandRows = 4;  // of output, in a task: their input stays in the first cache
 
-template <class Args>
+template <class Args, Precision kRounding>
 bool supports(const Args& args) {
   const ConvShape& s = args.shape;
   const Window& w = s.window;
-  return args.type == DType::f32 && s.groups == 1 && s.in_c >= 1 && s.in_c <= kMaxImageChannels &&
-         w.dilation_h == 1 && w.dilation_w == 1 && w.pad_top >= 0 && w.pad_left >= 0;
+  return args.type == DType::f32 && args.rounding == kRounding &&
+         (kRounding == Precision::f32 || has_bfloat16()) && s.groups == 1 && s.in_c >= 1 &&
+         s.in_c <= kMaxImageChannels && w.dilation_h == 1 && w.dilation_w == 1 && w.pad_top >= 0 &&
+         w.pad_left >= 0;
+}
+
+// Whether the matrix unit multiplies rows of this many numbers, whose next begins `step` numbers further on.
+template <class Args>
+bool multiplies_pairs(const Args& args) {
+  const ConvShape& s = args.shape;
+  const std::int64_t numbers = s.window.kernel_w * s.in_c, step = s.window.stride_w * s.in_c;
+  const ElementKind& pairs = kElement<BFloat16Pair>;
+  return args.rounding == Precision::bf16 && step % pairs.values == 0 && pairs.tiled(numbers) &&
+         numbers <= kTileColumns * pairs.values;
 }
 
 template <class Args>
 struct ImageConv {
   ImageConv(const Args& args, bool prepared, int threads, void* memory)
-      : product(args.shape.out_c, args.shape.window.kernel_h, args.shape.window.kernel_w * args.shape.in_c,
-                kElement<float>) {
+      : paired(multiplies_pairs(args)),
+        product(args.shape.out_c, args.shape.window.kernel_h,
+                ceil_div(args.shape.window.kernel_w * args.shape.in_c, kind().values), kind(), paired) {
     const ConvShape& s = args.shape;
     const Window& w = s.window;
     const std::int64_t columns = std::max(w.pad_left + s.in_w, (s.out_w - 1) * w.stride_w + w.kernel_w);
-    row_size = columns * s.in_c;
+    row_size = round_up(columns * s.in_c, kind().values);
     rows_size = round_up(((kBandRows - 1) * w.stride_h + w.kernel_h) * row_size + 1, 16);
     Scratch scratch(memory);
     weights = scratch.take<float>(prepared ? 0 : product.size());
     rows = scratch.take<float>(threads * rows_size);
+    pairs = scratch.take<BFloat16Pair>(paired ? threads * rows_size / kind().values : 0);
     bytes = scratch.bytes();
   }
 
+  ElementKind kind() const { return paired ? kElement<BFloat16Pair> : kElement<float>; }
+
   void pack(const Args& args, float* to) const {
-    product.pack<float>({args.w, args.epilogue.bias, product.slices * product.depth, args.shape.out_c, {}},
-                        to);
+    const std::int64_t numbers = args.shape.window.kernel_w * args.shape.in_c, columns = args.shape.out_c;
+    const auto* w = static_cast<const float*>(args.w);
+    if (args.rounding == Precision::f32) {
+      return product.template pack<float>({w, args.epilogue.bias, product.slices * numbers, columns, {}}, to);
+    }
+    // A row of the window by itself, with a zero behind an odd number of taps.
+    const std::int64_t depth = product.depth * kind().values;
+    std::vector<float> rounded(static_cast<std::size_t>(product.slices * depth * columns));
+    for (std::int64_t i = 0; i < product.slices * numbers * columns; ++i) {
+      const std::int64_t row = i / columns, place = row / numbers * depth + row % numbers;
+      rounded[static_cast<std::size_t>(place * columns + i % columns)] = to_float(to_bfloat16(w[i]));
+    }
+    const ProductWeights from(rounded.data(), args.epilogue.bias, product.slices * depth, columns, {});
+    paired ? product.template pack<BFloat16Pair>(from, to) : product.template pack<float>(from, to);
   }
 
+  const bool paired;
   const ProductColumns product;
-  std::int64_t row_size, rows_size;
+  std::int64_t row_size, rows_size;  // in numbers
   float *weights, *rows;
+  BFloat16Pair* pairs;
   std::size_t bytes;
 };
 
@@ -122,19 +171,22 @@ Status prepare(const Args& args, void* to, const Launch&) {
   return nullptr;
 }
 
-// One row of y from the rows of numbers under it.
-template <class Args>
-void multiply_row(const Args& args, const ImageConv<Args>& conv, const float* weights, const float* rows,
-                  std::int64_t row) {
+// Rows [first, last) of y of an image from the rows of elements under them.
+template <class Element, class Args>
+void multiply_rows(const Args& args, const ImageConv<Args>& conv, const float* weights, const Element* rows,
+                   std::int64_t image, std::int64_t first, std::int64_t last) {
   const ConvShape& s = args.shape;
-  const TileRows<float> a{rows, s.window.stride_w * s.in_c, conv.row_size, s.window.kernel_h,
-                          s.window.kernel_w * s.in_c};
-  const std::int64_t at = row * s.out_w * s.out_c;
+  const std::int64_t size = conv.row_size / conv.kind().values, row = s.out_w * s.out_c;
   const auto* residual = static_cast<const float*>(args.epilogue.residual);
-  const PanelOutput out{static_cast<float*>(args.y) + at, residual == nullptr ? nullptr : residual + at,
-                        s.out_c, s.out_c, args.epilogue.activation};
-  for (std::int64_t panel = 0; panel < conv.product.vectors.count; ++panel) {
-    conv.product.multiply(panel, weights, s.out_w, a, out, {});
+  for (std::int64_t y = first; y < last; ++y, rows += s.window.stride_h * size) {
+    const TileRows<Element> a{rows, s.window.stride_w * s.in_c / conv.kind().values, size,
+                              conv.product.slices, conv.product.depth};
+    const std::int64_t at = (image * s.out_h + y) * row;
+    const PanelOutput out{static_cast<float*>(args.y) + at, residual == nullptr ? nullptr : residual + at,
+                          s.out_c, s.out_c, args.epilogue.activation};
+    for (std::int64_t panel = 0; panel < conv.product.vectors.count; ++panel) {
+      conv.product.multiply(panel, weights, s.out_w, a, out, {});
+    }
   }
 }
 
@@ -146,26 +198,33 @@ Status run(const Args& args, const Launch& launch) {
   if (!prepared) conv.pack(args, conv.weights);
   const float* weights = prepared ? static_cast<const float*>(launch.prepared) : conv.weights;
   const auto load = row_loader(args);
+  const auto round = HWY_DYNAMIC_DISPATCH(round_numbers);
   const ConvShape& s = args.shape;
   const std::int64_t bands = ceil_div(s.out_h, kBandRows);
   pool.run(s.batch * bands, [&](std::int64_t task, int worker) {
+    const TilesInUse tiles;
     const std::int64_t image = task / bands, first = task % bands * kBandRows;
     const std::int64_t last = std::min(s.out_h, first + kBandRows);
     const std::int64_t top = first * s.window.stride_h - s.window.pad_top;
     float* rows = conv.rows + worker * conv.rows_size;
     load(args, image, top, top + (last - 1 - first) * s.window.stride_h + s.window.kernel_h, rows,
          conv.row_size);
-    for (std::int64_t row = first; row < last; ++row, rows += s.window.stride_h * conv.row_size) {
-      multiply_row(args, conv, weights, rows, image * s.out_h + row);
+    if (conv.paired) {
+      const std::int64_t size = conv.rows_size / conv.kind().values;
+      BFloat16Pair* pairs = conv.pairs + worker * size;
+      round_rows(rows, 1, conv.rows_size, {}, pairs, size, size);
+      return multiply_rows(args, conv, weights, pairs, image, first, last);
     }
+    if (args.rounding == Precision::bf16) round(rows, conv.rows_size);
+    multiply_rows(args, conv, weights, rows, image, first, last);
   });
   return nullptr;
 }
 
-template <class Args>
-Kernel<Args> kernel() {
-  return {"image_conv_f32",
-          supports<Args>,
+template <class Args, Precision kRounding>
+Kernel<Args> kernel(const char* name) {
+  return {name,
+          supports<Args, kRounding>,
           workspace<Args>,
           run<Args>,
           {prepared_size<Args>, prepare<Args>, prepared_workspace<Args>}};
@@ -174,8 +233,10 @@ Kernel<Args> kernel() {
 }  // namespace
 
 void add_image_conv_kernels(KernelTable& table) {
-  table.image_conv_forward.add(kernel<ImageConvForward>());
-  table.conv_forward.add(kernel<ConvForward>());
+  table.image_conv_forward.add(kernel<ImageConvForward, Precision::f32>("image_conv_f32"));
+  table.image_conv_forward.add(kernel<ImageConvForward, Precision::bf16>("image_conv_bf16"));
+  table.conv_forward.add(kernel<ConvForward, Precision::f32>("image_conv_f32"));
+  table.conv_forward.add(kernel<ConvForward, Precision::bf16>("image_conv_bf16"));
 }
 
 }  // namespace pila::kernels::cpu

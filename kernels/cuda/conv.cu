@@ -122,8 +122,8 @@ Status run(const ConvForward& args, const Launch& on) {
 bool supports(const ConvForward& args) {
   const ConvShape& shape = args.shape;
   const std::int64_t most = std::int64_t{1} << 31;
-  return is_number(args.type) && shape.batch * shape.in_h * shape.in_w < most &&
-         shape.batch * shape.out_h * shape.out_w < most;
+  return is_number(args.type) && args.rounding == Precision::f32 &&
+         shape.batch * shape.in_h * shape.in_w < most && shape.batch * shape.out_h * shape.out_w < most;
 }
 
 }  // namespace

@@ -85,8 +85,8 @@ Status run_as(const ImageConvForward& args, const Launch& on) {
 
 bool supports(const ImageConvForward& args) {
   constexpr std::size_t kSharedBytes = 48 << 10;
-  return is_number(args.type) && args.shape.groups == 1 && args.shape.in_c <= kMaxImageChannels &&
-         shared_bytes(args) <= kSharedBytes;
+  return is_number(args.type) && args.rounding == Precision::f32 && args.shape.groups == 1 &&
+         args.shape.in_c <= kMaxImageChannels && shared_bytes(args) <= kSharedBytes;
 }
 
 Status run(const ImageConvForward& args, const Launch& on) {

@@ -33,8 +33,8 @@ void conv_forward(const ConvForward& args) {
           const T* input = x + in_pixel * shape.in_c + group.first_in;
           const T* weights = w + tap * group.in_c * shape.out_c + first;
           for (std::int64_t ic = 0; ic < group.in_c; ++ic, weights += shape.out_c) {
-            const double value = input[ic];
-            for (std::int64_t j = 0; j < size; ++j) sums[j] += value * weights[j];
+            const double value = rounded(input[ic], args.rounding);
+            for (std::int64_t j = 0; j < size; ++j) sums[j] += value * rounded(weights[j], args.rounding);
           }
         });
         const auto index = out_pixel * shape.out_c + first;
@@ -117,7 +117,7 @@ void conv_backward_filter(const ConvBackwardFilter& args) {
 }  // namespace
 
 void add_conv_kernels(KernelTable& table) {
-  table.conv_forward.add(float_kernel<ConvForward, conv_forward<float>, conv_forward<double>>());
+  table.conv_forward.add(product_kernel<ConvForward, conv_forward<float>, conv_forward<double>>());
   table.conv_backward_data.add(
       float_kernel<ConvBackwardData, conv_backward_data<float>, conv_backward_data<double>>());
   table.conv_backward_filter.add(

@@ -18,6 +18,18 @@ namespace pila::kernels::reference {
 inline bool can_round(DType type, const Rounding& rounding) {
   return rounding.to == Precision::f32 || type == DType::f32;
 }
+// Those of convolutions.
+inline bool can_round(DType type, Precision to) {
+  return to == Precision::f32 || (to == Precision::bf16 && type == DType::f32);
+}
+
+template <class T>
+double rounded(T value, Precision to) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (to == Precision::bf16) return to_float(to_bfloat16(value));
+  }
+  return value;
+}
 
 template <class T>
 class Factors {
@@ -38,23 +50,21 @@ class Factors {
 
   double a(T value) const {
     if constexpr (std::is_same_v<T, float>) {
-      if (rounding_.to == Precision::bf16) return to_float(to_bfloat16(value));
       if (rounding_.to == Precision::i8) {
         return static_cast<double>(rounding_.a.scale) * (quantize(value, rounding_.a) - rounding_.a.zero);
       }
     }
-    return value;
+    return rounded(value, rounding_.to);
   }
 
   double b(T value, std::int64_t column) const {
     if constexpr (std::is_same_v<T, float>) {
-      if (rounding_.to == Precision::bf16) return to_float(to_bfloat16(value));
       if (rounding_.to == Precision::i8) {
         const float scale = scales_[static_cast<std::size_t>(column)];
         return static_cast<double>(scale) * quantize_weight(value, scale);
       }
     }
-    return value;
+    return rounded(value, rounding_.to);
   }
 
  private:

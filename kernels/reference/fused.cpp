@@ -35,11 +35,12 @@ Status image_conv_forward(const ImageConvForward& args, const Launch& launch) {
   to_float.y = launch.workspace;
   if (const Status status = run_step(table().image_to_float, to_float)) return status;
   return run_step(table().conv_forward,
-                  ConvForward{args.type, s, launch.workspace, args.w, args.y, args.epilogue});
+                  ConvForward{args.type, s, launch.workspace, args.w, args.y, args.epilogue, args.rounding});
 }
 
 bool supports_image_conv(const ImageConvForward& args) {
-  return is_float(args.type) && args.shape.groups == 1 && args.shape.in_c <= kMaxImageChannels;
+  return is_float(args.type) && can_round(args.type, args.rounding) && args.shape.groups == 1 &&
+         args.shape.in_c <= kMaxImageChannels;
 }
 
 // ---- a product and the mean of its rows

@@ -138,7 +138,8 @@ TEST_F(PlanTest, NamesItsKernelsForBFloat16AndHalvesTheirWeights) {
   PILA_NEEDS_BFLOAT16();
   const auto plan = Plan::build(ctx_, net_.trace(), {.precision = Precision::bf16});
   const std::string text = plan->explain();
-  EXPECT_THAT(text, HasSubstr("pass lower-precision: 4\n"));
+  EXPECT_THAT(text, HasSubstr("pass lower-precision: 5\n"));
+  EXPECT_THAT(text, HasSubstr("; image_conv_bf16 (prepared weights)"));
   EXPECT_THAT(text, HasSubstr("; inverted_residual_bf16 (prepared weights)"));
   EXPECT_THAT(text, HasSubstr("; pooled_matmul_bf16 (prepared weights)"));
   EXPECT_THAT(text, HasSubstr("; matmul_bf16 (prepared weights)"));

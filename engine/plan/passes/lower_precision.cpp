@@ -8,6 +8,34 @@ namespace pila {
 LowerPrecision::LowerPrecision(Precision precision, Ranges ranges)
     : precision_(precision), ranges_(std::move(ranges)) {}
 
+namespace {
+
+// Whether a convolution has the few channels of an image. Others are products, if they are large.
+bool reads_images(const Graph& graph, const Node& node, const kernels::ConvShape& shape) {
+  return shape.groups == 1 && shape.in_c <= kernels::kMaxImageChannels && graph.is_constant(node.inputs[1]) &&
+         graph.value(node.outputs[0]).spec.type == DType::f32;
+}
+
+// The node's convolution with its factors rounded to bfloat16; null where it is none of such attributes.
+template <class Attributes>
+std::shared_ptr<const Op> rounded_conv(const Graph& graph, const Node& node) {
+  const auto conv = attributes_of<Attributes>(&node);
+  if (!conv || !reads_images(graph, node, conv->shape)) return nullptr;
+  if constexpr (requires { conv->depthwise; }) {
+    if (conv->depthwise) return nullptr;
+  }
+  Attributes attributes = *conv;
+  attributes.rounding = Precision::bf16;
+  return make_op(attributes);
+}
+
+std::shared_ptr<const Op> rounded_image_conv(const Graph& graph, const Node& node) {
+  const auto of_numbers = rounded_conv<ops::ConvAttributes>(graph, node);
+  return of_numbers ? of_numbers : rounded_conv<ops::ImageConvAttributes>(graph, node);
+}
+
+}  // namespace
+
 std::size_t LowerPrecision::run(const Context& ctx, Graph& graph) const {
   if (precision_ == Precision::f32 || ctx.kernels().stores_16_bits) return 0;
   std::set<std::string> unknown;
@@ -16,6 +44,13 @@ std::size_t LowerPrecision::run(const Context& ctx, Graph& graph) const {
   }
   std::size_t lowered = 0;
   for (const Node& node : graph.nodes()) {
+    if (precision_ == Precision::bf16) {
+      if (const auto conv = rounded_image_conv(graph, node)) {
+        graph.replace(node, conv, node.inputs, node.name);
+        ++lowered;
+        continue;
+      }
+    }
     const auto matmul = attributes_of<ops::MatmulAttributes>(&node);
     if (!matmul || !can_be_lowered(graph, node)) continue;
     ops::MatmulAttributes attributes = *matmul;

@@ -8,6 +8,7 @@
 
 #include "kernels/args/image.h"
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/elements.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/reference/reference.h"
 #include "tests/support/compare.h"
@@ -27,6 +28,10 @@ struct Case {
   Activation activation = Activation::relu6;
   bool bias = true, residual = false;
 };
+
+const char* kernel_of(Precision rounding) {
+  return rounding == Precision::bf16 ? "image_conv_bf16" : "image_conv_f32";
+}
 
 ImageConvForward arguments(const Case& which) {
   ImageConvForward args;
@@ -55,9 +60,10 @@ void expect_same_of_numbers(const ImageConvForward& args, const GuardedBuffer<fl
                             const std::vector<float>& expected) {
   CpuStream stream(2);
   GuardedBuffer<float> y(expected.size());
-  const ConvForward of_numbers{args.type, args.shape, x.data(), args.w, y.data(), args.epilogue};
+  const ConvForward of_numbers{args.type, args.shape,    x.data(),     args.w,
+                               y.data(),  args.epilogue, args.rounding};
   const auto* kernel = table().conv_forward.select(of_numbers);
-  EXPECT_STREQ(kernel->name, "image_conv_f32");
+  EXPECT_STREQ(kernel->name, kernel_of(args.rounding));
   test::run_prepared(*kernel, of_numbers, stream);
   EXPECT_TRUE(y.check(test::Written::all));
   EXPECT_TRUE(test::same_bits(y.values(), expected)) << "of numbers";
@@ -65,12 +71,13 @@ void expect_same_of_numbers(const ImageConvForward& args, const GuardedBuffer<fl
   EXPECT_TRUE(test::same_bits(y.values(), expected)) << "of numbers, without prepared weights";
 }
 
-void expect_agreement(const Case& which) {
+void expect_agreement(const Case& which, Precision rounding) {
   SCOPED_TRACE(testing::Message() << which.batch << " x " << which.h << " x " << which.w << " x "
                                   << which.in_c << " to " << which.out_c << " kernel " << which.kernel
                                   << " stride " << which.stride << " pads " << which.pad_top << " "
-                                  << which.pad_left);
+                                  << which.pad_left << ", " << kernel_of(rounding));
   ImageConvForward args = arguments(which);
+  args.rounding = rounding;
   const ConvShape& s = args.shape;
   const auto size = [](std::int64_t count) { return static_cast<std::size_t>(count); };
   const std::int64_t taps = which.kernel * which.kernel * which.in_c;
@@ -88,7 +95,7 @@ void expect_agreement(const Case& which) {
     GuardedBuffer<float> y(count);
     args.y = y.data();
     const auto* kernel = table().image_conv_forward.select(args);
-    EXPECT_STREQ(kernel->name, "image_conv_f32");
+    EXPECT_STREQ(kernel->name, kernel_of(rounding));
     prepared ? test::run_prepared(*kernel, args, stream) : test::run_kernel(*kernel, args, stream);
     EXPECT_TRUE(y.check(test::Written::all));
     return y.values();
@@ -111,6 +118,11 @@ void expect_agreement(const Case& which) {
     numbers.push_back(std::fma(static_cast<float>(x[i]), args.scale[channel], args.offset[channel]));
   }
   expect_same_of_numbers(args, GuardedBuffer<float>(numbers), y);
+}
+
+void expect_agreement(const Case& which) {
+  expect_agreement(which, Precision::f32);
+  if (has_bfloat16()) expect_agreement(which, Precision::bf16);
 }
 
 TEST(FastImageConv, AgreesWithTheReferenceAroundTiles) {
