@@ -100,6 +100,11 @@ def start_programs(task, options, folder, scratch):
                    str(scratch / name)]
         if precision != "float32":
             command += ["--precision", precision]
+        if precision == "int8":
+            ranges = scratch / "ranges"
+            subprocess.run([options.pila, "--mode", "calibrate", *arguments, "--weights", str(folder / "weights.h5"),
+                            "--output", str(ranges)], check=True)
+            command += ["--ranges", str(ranges)]
         programs.append(Program(name, command, task["threads"]))
     for peer in options.peers:
         for precision in options.precisions:

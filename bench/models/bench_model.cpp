@@ -1,16 +1,19 @@
 // pila-bench-model: runs MobileNetV2 when told to, so that a driver can take turns between programs.
 // On standard input, "run" does the work once and answers with milliseconds and the loss, for inference the
 // first logit; the input's end ends the program. Before the first one it warms up and says "ready" with the
-// mebibytes of memory that model, inputs and warm-up took. In int8, ranges are those of the input images.
+// mebibytes of memory that model and warm-up took, beside the inputs as they were read. With --mode calibrate
+// it writes the ranges of the input images, for int8.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "apps/core/device.h"
 #include "apps/core/precision.h"
@@ -30,7 +33,7 @@ namespace {
 constexpr std::int64_t kClasses = 1000;  // of the ImageNet head
 
 struct Options {
-  std::string mode, input, weights, output, device = "cpu";
+  std::string mode, input, weights, output, ranges, device = "cpu";
   double width = 1;
   std::int64_t size = 224, batch = 1;
   int threads = 1, warm_ups = 3;
@@ -47,51 +50,86 @@ double resident_mebibytes() {
 
 // The inputs that all programs share: float32 images in NHWC, then int32 labels.
 struct Inputs {
-  Tensor images, labels;
+  std::vector<float> images;
+  std::vector<std::int32_t> labels;
 };
 
-Inputs read_inputs(const Context& ctx, const Options& options) {
-  std::vector<float> images(static_cast<std::size_t>(options.batch * options.size * options.size * 3));
-  std::vector<std::int32_t> labels(static_cast<std::size_t>(options.batch));
+Inputs read_inputs(const Options& options) {
+  Inputs inputs{std::vector<float>(static_cast<std::size_t>(options.batch * options.size * options.size * 3)),
+                std::vector<std::int32_t>(static_cast<std::size_t>(options.batch))};
   std::ifstream file(options.input, std::ios::binary);
-  file.read(reinterpret_cast<char*>(images.data()),
-            static_cast<std::streamsize>(images.size() * sizeof(float)));
-  file.read(reinterpret_cast<char*>(labels.data()),
-            static_cast<std::streamsize>(labels.size() * sizeof(std::int32_t)));
+  file.read(reinterpret_cast<char*>(inputs.images.data()),
+            static_cast<std::streamsize>(inputs.images.size() * sizeof(float)));
+  file.read(reinterpret_cast<char*>(inputs.labels.data()),
+            static_cast<std::streamsize>(inputs.labels.size() * sizeof(std::int32_t)));
   if (!file)
     throw FileError(options.input + ": images and labels of the batch are expected, and it is too short");
-  for (const std::int32_t label : labels) {
+  for (const std::int32_t label : inputs.labels) {
     if (label < 0 || label >= kClasses)
       throw FileError(options.input + ": labels below " + std::to_string(kClasses) + " are expected, got " +
                       std::to_string(label));
   }
-  return {Tensor::from(ctx, {options.batch, options.size, options.size, 3}, images),
-          Tensor::from(ctx, {options.batch}, labels)};
+  return inputs;
+}
+
+Tensor images_of(const Context& ctx, const Options& options, const Inputs& inputs) {
+  return Tensor::from(ctx, {options.batch, options.size, options.size, 3}, inputs.images);
+}
+
+std::unique_ptr<Model> make_model(const Context& ctx, const Options& options) {
+  ModelSpec spec;
+  spec.width = options.width;
+  spec.input_height = spec.input_width = options.size;
+  spec.head = imagenet_head(kClasses);
+  auto model = std::make_unique<Model>(ctx, spec);
+  if (!options.weights.empty()) load_weights(ctx, *model, read_weight_file(options.weights));
+  return model;
+}
+
+Preprocessing preprocessing_of(const Options& options) {
+  return {.height = options.size, .width = options.size};
+}
+
+// A line for each product: its name and both ends of its range.
+void write_ranges(const Options& options) {
+  const Context ctx(open_device(options.device, options.threads));
+  const Ranges ranges = calibrate(ctx, *make_model(ctx, options), preprocessing_of(options),
+                                  images_of(ctx, options, read_inputs(options)));
+  std::ofstream file(options.output);
+  file.precision(std::numeric_limits<float>::max_digits10);
+  for (const auto& [name, range] : ranges) file << name << ' ' << range.low << ' ' << range.high << '\n';
+  if (!file.flush()) throw FileError(options.output + ": cannot be written");
+}
+
+Ranges read_ranges(const std::string& name) {
+  Ranges ranges;
+  std::ifstream file(name);
+  ValueRange range;
+  for (std::string product; file >> product >> range.low >> range.high;) ranges[product] = range;
+  return ranges;
 }
 
 class Network {
  public:
-  explicit Network(const Options& options)
+  Network(const Options& options, const Inputs& inputs)
       : ctx_(open_device(options.device, options.threads)),
-        inputs_(read_inputs(ctx_, options)),
-        model_(std::make_unique<Model>(ctx_, spec(options))) {
-    if (!options.weights.empty()) load_weights(ctx_, *model_, read_weight_file(options.weights));
+        batch_(options.batch),
+        model_(make_model(ctx_, options)) {
     if (options.mode == "train") {
+      images_ = images_of(ctx_, options, inputs);
+      labels_ = Tensor::from(ctx_, {batch_}, inputs.labels);
       std::vector<AdamParameter> parameters;
       for (const Parameter* parameter : model_->trainable_parameters()) {
         parameters.push_back({.value = parameter->value});
       }
       adam_.emplace(ctx_, std::move(parameters));
     } else {
-      const Preprocessing size{.height = options.size, .width = options.size};
       ModelDescription description;
-      if (options.precision == Precision::i8) {
-        description.ranges = calibrate(ctx_, *model_, size, inputs_.images);
-      }
-      planned_.emplace(ctx_, *model_, size, GraphInput::images,
+      if (options.precision == Precision::i8) description.ranges = read_ranges(options.ranges);
+      planned_.emplace(ctx_, *model_, preprocessing_of(options), GraphInput::images,
                        plan_options(*ctx_.device(), description, options.precision));
-      planned_->keep_only(options.batch, std::move(model_));
-      planned_->session(options.batch).input().assign(ctx_, inputs_.images);
+      planned_->keep_only(batch_, std::move(model_));
+      session().input().assign<float>(ctx_, inputs.images);
     }
   }
 
@@ -112,19 +150,7 @@ class Network {
   std::vector<float> logits() { return session().output(kLogitsOutput).to_vector<float>(ctx_); }
 
  private:
-  static ModelSpec spec(const Options& options) {
-    ModelSpec spec;
-    spec.width = options.width;
-    spec.input_height = spec.input_width = options.size;
-    spec.head = imagenet_head(kClasses);
-    return spec;
-  }
-
-  Tensor loss_of(const Context& ctx, const Tensor& logits) const {
-    return ops::mean(ctx, ops::sparse_cross_entropy(ctx, logits, inputs_.labels));
-  }
-
-  const Session& session() { return planned_->session(inputs_.images.shape()[0]); }
+  const Session& session() { return planned_->session(batch_); }
 
   // Forward with batch statistics, backward, one Adam step.
   float train() {
@@ -132,14 +158,16 @@ class Network {
     Tape tape;
     const Context training = ctx_.for_training(0, step).with_recorder(&tape);
     for (const Parameter* parameter : model_->trainable_parameters()) tape.watch(parameter->value);
-    const Tensor loss = loss_of(training, model_->logits(training, inputs_.images));
+    const Tensor logits = model_->logits(training, images_);
+    const Tensor loss = ops::mean(training, ops::sparse_cross_entropy(training, logits, labels_));
     const Gradients gradients = tape.backward(training.no_grad(), loss);
     adam_->step(ctx_, gradients, 1e-3);
     return loss.item<float>(ctx_);
   }
 
   Context ctx_;
-  Inputs inputs_;
+  std::int64_t batch_;
+  Tensor images_, labels_;               // of training
   std::unique_ptr<Model> model_;         // trains
   std::optional<PlannedModel> planned_;  // infers
   std::optional<Adam> adam_;             // trains
@@ -154,8 +182,9 @@ void write_output(const std::string& name, const std::vector<float>& values) {
 }
 
 void serve(const Options& options) {
+  const Inputs inputs = read_inputs(options);
   const double before = resident_mebibytes();
-  Network network(options);
+  Network network(options, inputs);
   for (int i = 0; i < options.warm_ups; ++i) network.run();
   const double grown = resident_mebibytes() - before;
   if (!options.output.empty()) write_output(options.output, network.logits());
@@ -175,10 +204,11 @@ void serve(const Options& options) {
 int main(int argc, char** argv) {
   CLI::App app("Runs MobileNetV2 once for each line \"run\" on standard input.", "pila-bench-model");
   pila::bench::Options options;
-  app.add_option("--mode", options.mode)->required()->check(CLI::IsMember({"infer", "train"}));
+  app.add_option("--mode", options.mode)->required()->check(CLI::IsMember({"infer", "train", "calibrate"}));
   app.add_option("--input", options.input, "file of float32 images in NHWC, then int32 labels")->required();
   app.add_option("--weights", options.weights, "Keras HDF5 file (default: random ones)");
-  app.add_option("--output", options.output, "file for the logits, float32");
+  app.add_option("--output", options.output, "file for the logits, float32, or for ranges");
+  app.add_option("--ranges", options.ranges, "for int8: file of --mode calibrate");
   app.add_option("--width", options.width)->capture_default_str();
   app.add_option("--size", options.size)->capture_default_str();
   app.add_option("--batch", options.batch)->capture_default_str();
@@ -188,7 +218,7 @@ int main(int argc, char** argv) {
   pila::add_precision_option(app, options.precision);
   CLI11_PARSE(app, argc, argv);
   try {
-    pila::bench::serve(options);
+    options.mode == "calibrate" ? pila::bench::write_ranges(options) : pila::bench::serve(options);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "pila-bench-model: %s\n", error.what());
     return 1;
