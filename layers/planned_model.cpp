@@ -41,6 +41,10 @@ const Session& PlannedModel::session(std::int64_t batch) {
   return sessions_.try_emplace(batch, plan(batch), SessionPlace{.parts = parts_of(batch)}).first->second;
 }
 
+Session PlannedModel::session_over(std::int64_t batch, void* images) {
+  return Session(plan(batch), {.input = images, .parts = parts_of(batch)});
+}
+
 void PlannedModel::keep_only(std::int64_t batch, std::unique_ptr<Model> model) {
   plan(batch);
   only_ = batch;

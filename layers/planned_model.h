@@ -28,6 +28,8 @@ class PlannedModel {
 
   // The session for this many images; it is kept. Throws what trace_model() and Plan::build() do.
   const Session& session(std::int64_t batch);
+  // One of the caller's own that reads images where they are, in memory of the device that lives as long.
+  Session session_over(std::int64_t batch, void* images);
   // Builds the plan for this many images, and lets go of the model, whose weights take as much memory again.
   // From then on other numbers of images are a UsageError.
   void keep_only(std::int64_t batch, std::unique_ptr<Model> model);

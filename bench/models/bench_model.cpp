@@ -1,8 +1,8 @@
 // pila-bench-model: runs MobileNetV2 when told to, so that a driver can take turns between programs.
 // On standard input, "run" does the work once and answers with milliseconds and the loss, for inference the
 // first logit; the input's end ends the program. Before the first one it warms up and says "ready" with the
-// mebibytes of memory that model and warm-up took, beside the inputs as they were read. With --mode calibrate
-// it writes the ranges of the input images, for int8.
+// mebibytes of memory that model and warm-up took beside the inputs, which it reads where they are. With
+// --mode calibrate it writes the ranges of the input images, for int8.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -50,30 +50,26 @@ double resident_mebibytes() {
 
 // The inputs that all programs share: float32 images in NHWC, then int32 labels.
 struct Inputs {
-  std::vector<float> images;
-  std::vector<std::int32_t> labels;
+  Tensor images, labels;
 };
 
-Inputs read_inputs(const Options& options) {
-  Inputs inputs{std::vector<float>(static_cast<std::size_t>(options.batch * options.size * options.size * 3)),
-                std::vector<std::int32_t>(static_cast<std::size_t>(options.batch))};
+Inputs read_inputs(const Context& ctx, const Options& options) {
+  std::vector<float> images(static_cast<std::size_t>(options.batch * options.size * options.size * 3));
+  std::vector<std::int32_t> labels(static_cast<std::size_t>(options.batch));
   std::ifstream file(options.input, std::ios::binary);
-  file.read(reinterpret_cast<char*>(inputs.images.data()),
-            static_cast<std::streamsize>(inputs.images.size() * sizeof(float)));
-  file.read(reinterpret_cast<char*>(inputs.labels.data()),
-            static_cast<std::streamsize>(inputs.labels.size() * sizeof(std::int32_t)));
+  file.read(reinterpret_cast<char*>(images.data()),
+            static_cast<std::streamsize>(images.size() * sizeof(float)));
+  file.read(reinterpret_cast<char*>(labels.data()),
+            static_cast<std::streamsize>(labels.size() * sizeof(std::int32_t)));
   if (!file)
     throw FileError(options.input + ": images and labels of the batch are expected, and it is too short");
-  for (const std::int32_t label : inputs.labels) {
+  for (const std::int32_t label : labels) {
     if (label < 0 || label >= kClasses)
       throw FileError(options.input + ": labels below " + std::to_string(kClasses) + " are expected, got " +
                       std::to_string(label));
   }
-  return inputs;
-}
-
-Tensor images_of(const Context& ctx, const Options& options, const Inputs& inputs) {
-  return Tensor::from(ctx, {options.batch, options.size, options.size, 3}, inputs.images);
+  return {Tensor::from(ctx, {options.batch, options.size, options.size, 3}, images),
+          Tensor::from(ctx, {options.batch}, labels)};
 }
 
 std::unique_ptr<Model> make_model(const Context& ctx, const Options& options) {
@@ -93,8 +89,8 @@ Preprocessing preprocessing_of(const Options& options) {
 // A line for each product: its name and both ends of its range.
 void write_ranges(const Options& options) {
   const Context ctx(open_device(options.device, options.threads));
-  const Ranges ranges = calibrate(ctx, *make_model(ctx, options), preprocessing_of(options),
-                                  images_of(ctx, options, read_inputs(options)));
+  const Ranges ranges =
+      calibrate(ctx, *make_model(ctx, options), preprocessing_of(options), read_inputs(ctx, options).images);
   std::ofstream file(options.output);
   file.precision(std::numeric_limits<float>::max_digits10);
   for (const auto& [name, range] : ranges) file << name << ' ' << range.low << ' ' << range.high << '\n';
@@ -111,13 +107,9 @@ Ranges read_ranges(const std::string& name) {
 
 class Network {
  public:
-  Network(const Options& options, const Inputs& inputs)
-      : ctx_(open_device(options.device, options.threads)),
-        batch_(options.batch),
-        model_(make_model(ctx_, options)) {
+  Network(const Context& ctx, const Options& options, const Inputs& inputs)
+      : ctx_(ctx), inputs_(inputs), model_(make_model(ctx, options)) {
     if (options.mode == "train") {
-      images_ = images_of(ctx_, options, inputs);
-      labels_ = Tensor::from(ctx_, {batch_}, inputs.labels);
       std::vector<AdamParameter> parameters;
       for (const Parameter* parameter : model_->trainable_parameters()) {
         parameters.push_back({.value = parameter->value});
@@ -126,10 +118,10 @@ class Network {
     } else {
       ModelDescription description;
       if (options.precision == Precision::i8) description.ranges = read_ranges(options.ranges);
-      planned_.emplace(ctx_, *model_, preprocessing_of(options), GraphInput::images,
-                       plan_options(*ctx_.device(), description, options.precision));
-      planned_->keep_only(batch_, std::move(model_));
-      session().input().assign<float>(ctx_, inputs.images);
+      PlannedModel planned(ctx_, *model_, preprocessing_of(options), GraphInput::images,
+                           plan_options(*ctx_.device(), description, options.precision));
+      planned.keep_only(options.batch, std::move(model_));
+      session_.emplace(planned.session_over(options.batch, inputs.images.data()));
     }
   }
 
@@ -138,7 +130,7 @@ class Network {
     if (adam_) {
       loss_ = train();
     } else {
-      session().run();
+      session_->run();
       ctx_.device()->api().synchronize(ctx_.stream());
     }
   }
@@ -147,30 +139,27 @@ class Network {
   float answer() { return adam_ ? loss_ : logits()[0]; }
 
   // What inference gives: float32 [batch, classes].
-  std::vector<float> logits() { return session().output(kLogitsOutput).to_vector<float>(ctx_); }
+  std::vector<float> logits() { return session_->output(kLogitsOutput).to_vector<float>(ctx_); }
 
  private:
-  const Session& session() { return planned_->session(batch_); }
-
   // Forward with batch statistics, backward, one Adam step.
   float train() {
     const auto step = Tensor::from(ctx_, Shape{}, std::vector<std::int64_t>{adam_->steps()});
     Tape tape;
     const Context training = ctx_.for_training(0, step).with_recorder(&tape);
     for (const Parameter* parameter : model_->trainable_parameters()) tape.watch(parameter->value);
-    const Tensor logits = model_->logits(training, images_);
-    const Tensor loss = ops::mean(training, ops::sparse_cross_entropy(training, logits, labels_));
+    const Tensor logits = model_->logits(training, inputs_.images);
+    const Tensor loss = ops::mean(training, ops::sparse_cross_entropy(training, logits, inputs_.labels));
     const Gradients gradients = tape.backward(training.no_grad(), loss);
     adam_->step(ctx_, gradients, 1e-3);
     return loss.item<float>(ctx_);
   }
 
-  Context ctx_;
-  std::int64_t batch_;
-  Tensor images_, labels_;               // of training
-  std::unique_ptr<Model> model_;         // trains
-  std::optional<PlannedModel> planned_;  // infers
-  std::optional<Adam> adam_;             // trains
+  const Context ctx_;
+  const Inputs inputs_;
+  std::unique_ptr<Model> model_;    // trains
+  std::optional<Adam> adam_;        // trains
+  std::optional<Session> session_;  // infers
   float loss_ = 0;
 };
 
@@ -182,9 +171,10 @@ void write_output(const std::string& name, const std::vector<float>& values) {
 }
 
 void serve(const Options& options) {
-  const Inputs inputs = read_inputs(options);
+  const Context ctx(open_device(options.device, options.threads));
+  const Inputs inputs = read_inputs(ctx, options);
   const double before = resident_mebibytes();
-  Network network(options, inputs);
+  Network network(ctx, options, inputs);
   for (int i = 0; i < options.warm_ups; ++i) network.run();
   const double grown = resident_mebibytes() - before;
   if (!options.output.empty()) write_output(options.output, network.logits());

@@ -59,6 +59,20 @@ TEST_F(PlannedModelTest, GivesTheSameInPartsInOrder) {
   EXPECT_TRUE(test::same_bits(planned.collect().first.logits, all.logits)) << "in two halves";
 }
 
+TEST_F(PlannedModelTest, ReadsImagesOfTheCallersWhereTheyAre) {
+  const Model model(ctx_, spec(), 1);
+  PlannedModel planned(ctx_, model, preprocessing_, GraphInput::images);
+  const Tensor mine = images(0, 16);
+  const Session session = planned.session_over(16, mine.data());
+  EXPECT_EQ(session.input().data(), mine.data());
+  for (const std::int64_t first : {0, 3}) {
+    mine.assign(ctx_, images(first, 16));
+    session.run();
+    EXPECT_TRUE(test::same_bits(session.output(kLogitsOutput).to_vector<float>(ctx_),
+                                planned.run(images(first, 16)).logits));
+  }
+}
+
 TEST_F(PlannedModelTest, KeepsToTheBatchItWasLeftWith) {
   auto model = std::make_unique<Model>(ctx_, spec(), 1);
   PlannedModel planned(ctx_, *model, preprocessing_, GraphInput::images);
