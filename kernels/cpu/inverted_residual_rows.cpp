@@ -74,6 +74,11 @@ class RingCursor {
   std::int64_t slot_, column_ = 0;
 };
 
+// Where row `row` of x goes in a plane of the ring.
+float* ring_row(const BlockJob& job, float* ring, std::int64_t row) {
+  return ring + row % job.plan.ring_rows * job.plan.row_size() + job.args.depthwise.window.pad_left * kLanes;
+}
+
 // Expands rows [begin, end) of x, given at `begin`, to kVectors planes of the ring.
 template <class Step, int kVectors>
 void expand_rows(const BlockJob& job, const typename Step::Element* x, const float* weights, float* ring,
@@ -83,18 +88,20 @@ void expand_rows(const BlockJob& job, const typename Step::Element* x, const flo
   const PanelHead<Step, kVectors> head(panel.head);
   const Bounds bounds(job.args.expand.activation);
   const auto low = hn::Set(FloatTag(), bounds.low), high = hn::Set(FloatTag(), bounds.high);
-  RingCursor cursor(job, ring, begin);
-  const std::int64_t pixels = (end - begin) * job.args.depthwise.in_w;
-  for_tiles<kVectors>(pixels, [&](auto height, std::int64_t pixel) {
-    constexpr int kRows = height;
-    float* to[kRows];
-    for (int r = 0; r < kRows; ++r) to[r] = cursor.next();
-    product_tile<Step, kRows, kVectors, 0>(
-        {x + pixel * depth, depth, 0, 1, depth}, panel.b, ahead.share(pixel, kRows, pixels), head,
-        [=](int r, int v, typename Step::Sum sum) {
-          hn::StoreU(clamp(low, high, head.number(sum, v)), FloatTag(), to[r] + v * plane);
-        });
-  });
+  const std::int64_t width = job.args.depthwise.in_w;
+  for (std::int64_t row = begin; row < end; ++row, x += width * depth) {
+    float* const at = ring_row(job, ring, row);
+    const Ahead wanted = ahead.share(row - begin, 1, end - begin);
+    for_tiles<kVectors>(width, [&](auto height, std::int64_t pixel) {
+      constexpr int kRows = height;
+      float* const to = at + pixel * kLanes;
+      product_tile<Step, kRows, kVectors, 0>(
+          {x + pixel * depth, depth, 0, 1, depth}, panel.b, wanted.share(pixel, kRows, width), head,
+          [=](int r, int v, typename Step::Sum sum) {
+            hn::StoreU(clamp(low, high, head.number(sum, v)), FloatTag(), to + r * kLanes + v * plane);
+          });
+    });
+  }
 }
 
 #if PILA_MATRIX_UNIT
@@ -176,8 +183,7 @@ void make_rows(const BlockJob& job, const InputRows& x, std::int64_t chunk, floa
   if (!Bounds(job.args.expand.activation).smooth) return;
   for (std::int64_t v = 0; v < planes; ++v) {
     for (std::int64_t row = begin; row < end; ++row) {
-      float* at =
-          ring + (v * plan.ring_rows + row % plan.ring_rows) * plan.row_size() + s.window.pad_left * kLanes;
+      float* at = ring_row(job, ring + v * plan.ring_rows * plan.row_size(), row);
       activate_range(job.args.expand.activation, at, s.in_w * kLanes);
     }
   }
