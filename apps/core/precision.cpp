@@ -8,18 +8,25 @@
 
 namespace pila {
 
+const std::map<std::string, Precision>& precision_names() {
+  static const std::map<std::string, Precision> names = [] {
+    std::map<std::string, Precision> all{
+        {"fp32", Precision::f32}, {"fp16", Precision::f16}, {"bf16", Precision::bf16}};
+    for (const Precision known : {Precision::f32, Precision::f16, Precision::bf16, Precision::i8}) {
+      all[to_string(known)] = known;
+    }
+    return all;
+  }();
+  return names;
+}
+
 void add_precision_option(CLI::App& app, std::optional<Precision>& precision) {
-  std::map<std::string, Precision> names;
-  for (const Precision known : {Precision::f32, Precision::f16, Precision::bf16, Precision::i8}) {
-    names[to_string(known)] = known;
-  }
   app.add_option_function<std::string>(
-         "--precision", [&precision, names](const std::string& name) { precision = names.at(name); },
+         "--precision", [&precision](const std::string& name) { precision = precision_names().at(name); },
          "how the network is computed: on a GPU all of it in float32, bfloat16 or float16 (its default); on "
-         "a "
-         "processor the products alone in bfloat16, where it multiplies that, or in int8 (the default of "
-         "models of pila-export --precision int8)")
-      ->check(CLI::IsMember(names))
+         "a processor its products in bfloat16, where it multiplies that, or in int8 (the default of models "
+         "of pila-export --precision int8)")
+      ->check(CLI::IsMember(precision_names()))
       ->type_name("float32|float16|bfloat16|int8");
 }
 

@@ -1,7 +1,9 @@
 // How precisely a network's products are computed, as an option of commands.
 #pragma once
 
+#include <map>
 #include <optional>
+#include <string>
 
 #include "engine/plan/plan.h"
 #include "weights/networks.h"
@@ -11,6 +13,9 @@ class App;
 }
 
 namespace pila {
+
+// What precisions may be called: as to_string() does, or fp32, fp16 and bf16 for short.
+const std::map<std::string, Precision>& precision_names();
 
 // Adds --precision float32|float16|bfloat16|int8, which sets `precision`; none: the device and the model
 // decide.

@@ -2,10 +2,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <map>
 #include <thread>
 
 #include "apps/core/device.h"
+#include "apps/core/precision.h"
 #include "engine/core/error.h"
 
 namespace pila::bench {
@@ -44,19 +44,15 @@ void add_how_options(CLI::App& app, ProfileOptions& options) {
       ->check(CLI::Range(0, 1024))
       ->capture_default_str()
       ->type_name("N,...");
-  std::map<std::string, Precision> names;
-  for (const Precision known : {Precision::f32, Precision::f16, Precision::bf16, Precision::i8}) {
-    names[to_string(known)] = known;
-  }
   app.add_option_function<std::vector<std::string>>(
          "--precision",
-         [&options, names](const std::vector<std::string>& given) {
-           for (const std::string& name : given) options.precisions.push_back(names.at(name));
+         [&options](const std::vector<std::string>& given) {
+           for (const std::string& name : given) options.precisions.push_back(precision_names().at(name));
          },
          "how the network is computed (default: on a GPU float16, else float32, or as the model says); of "
          "layers, also several")
       ->delimiter(',')
-      ->check(CLI::IsMember(names))
+      ->check(CLI::IsMember(precision_names()))
       ->type_name("float32|float16|bfloat16|int8,...");
   app.add_option("--rounds", options.rounds,
                  "turns whose median counts (default: 50 of a plan, 15 of layers)")

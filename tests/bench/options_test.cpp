@@ -34,7 +34,7 @@ TEST(ProfileOptions, MeasureAPlanByDefault) {
 
 TEST(ProfileOptions, ListsOfLayersAreSplitAtCommas) {
   const ProfileOptions options = parsed(
-      "--network mobilenet_v2 --batch 1,32,128 --precision float32,float16 --direction both --threads 1,2 "
+      "--network mobilenet_v2 --batch 1,32,128 --precision fp32,float16 --direction both --threads 1,2 "
       "--against cudnn-tf32 --device cuda:1 --json a.json --csv a.csv --plot a.svg");
   EXPECT_THAT(options.batches, ElementsAre(1, 32, 128));
   EXPECT_THAT(options.precisions, ElementsAre(Precision::f32, Precision::f16));
