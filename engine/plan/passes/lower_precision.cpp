@@ -5,14 +5,12 @@
 
 namespace pila {
 
-LowerPrecision::LowerPrecision(Precision precision, Ranges ranges)
-    : precision_(precision), ranges_(std::move(ranges)) {}
-
 namespace {
 
-// Whether a convolution has the few channels of an image. Others are products, if they are large.
+// Whether a convolution has the few channels of an image, and a window without gaps.
 bool reads_images(const Graph& graph, const Node& node, const kernels::ConvShape& shape) {
-  return shape.groups == 1 && shape.in_c <= kernels::kMaxImageChannels && graph.is_constant(node.inputs[1]) &&
+  return shape.groups == 1 && shape.in_c <= kernels::kMaxImageChannels && shape.window.dilation_h == 1 &&
+         shape.window.dilation_w == 1 && graph.is_constant(node.inputs[1]) &&
          graph.value(node.outputs[0]).spec.type == DType::f32;
 }
 
@@ -35,6 +33,9 @@ std::shared_ptr<const Op> rounded_image_conv(const Graph& graph, const Node& nod
 }
 
 }  // namespace
+
+LowerPrecision::LowerPrecision(Precision precision, Ranges ranges)
+    : precision_(precision), ranges_(std::move(ranges)) {}
 
 std::size_t LowerPrecision::run(const Context& ctx, Graph& graph) const {
   if (precision_ == Precision::f32 || ctx.kernels().stores_16_bits) return 0;
