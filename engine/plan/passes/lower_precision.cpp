@@ -4,7 +4,6 @@
 #include "engine/plan/passes/passes.h"
 
 namespace pila {
-
 namespace {
 
 // Whether a convolution has the few channels of an image, and a window without gaps.
