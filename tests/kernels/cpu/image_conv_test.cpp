@@ -15,7 +15,7 @@
 #include "tests/support/random_data.h"
 #include "tests/support/run_kernel.h"
 
-namespace pila::kernels::cpu {
+namespace pila::kernels::cpu::image_conv_test {
 namespace {
 
 using test::GuardedBuffer;
@@ -157,4 +157,4 @@ TEST(FastImageConv, LeavesGapsBetweenTapsToTheReference) {
 }
 
 }  // namespace
-}  // namespace pila::kernels::cpu
+}  // namespace pila::kernels::cpu::image_conv_test
