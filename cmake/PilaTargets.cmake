@@ -35,15 +35,17 @@ endif()
 pila_cxx_options(-march=${PILA_MARCH})
 if(PILA_SANITIZE)
   # Three builds must fit into one test run, and instrumented code takes twice as long to compile: so it is
-  # optimised little, has line tables alone, and checks by calls. Of undefined behaviour, what AddressSanitizer
-  # catches as well is left to it; tests and command lines, to the compiler's warnings.
-  pila_cxx_options(-Og -g1 -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  # optimised little, tests and command lines not at all, has line tables alone, and checks by calls. Of undefined
+  # behaviour, what AddressSanitizer catches as well is left to it; tests and command lines, to the compiler's
+  # warnings.
+  set(quick $<BOOL:$<TARGET_PROPERTY:PILA_COMPILE_QUICKLY>>)
+  pila_cxx_options($<IF:${quick},-O0,-Og> -g1 -fno-omit-frame-pointer -fno-sanitize-recover=all)
   string(REPLACE "," ";" sanitizers "${PILA_SANITIZE}")
   foreach(sanitizer ${sanitizers})
     if(sanitizer STREQUAL undefined)
       set(undefined -fsanitize=undefined
         -fno-sanitize=vptr,null,alignment,object-size,nonnull-attribute,returns-nonnull-attribute)
-      pila_cxx_options("$<$<NOT:$<BOOL:$<TARGET_PROPERTY:PILA_COMPILE_QUICKLY>>>:${undefined}>")
+      pila_cxx_options("$<$<NOT:${quick}>:${undefined}>")
     else()
       pila_cxx_options(-fsanitize=${sanitizer})
     endif()
@@ -64,10 +66,10 @@ function(pila_library name)
     PRIVATE $<BUILD_INTERFACE:pila_options> Threads::Threads ${ARG_PRIVATE})
 endfunction()
 
-# For tests and command lines, which nobody waits for while they run: they compile in half the time.
-function(pila_compile_quickly name)
+# pila_compile_quickly(NAME LEVEL): for command lines (-O1) and tests (-O0), which nobody waits for while they run.
+function(pila_compile_quickly name level)
   if(NOT PILA_SANITIZE)
-    target_compile_options(${name} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:-O1>")
+    target_compile_options(${name} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:${level}>")
   endif()
   set_target_properties(${name} PROPERTIES PILA_COMPILE_QUICKLY ON)
 endfunction()

@@ -15,7 +15,7 @@ namespace pila {
 namespace {
 
 constexpr std::size_t kLongestLine = 1000, kMostLines = 100'000;
-constexpr std::uintmax_t kLargestFile = 16 << 20;
+constexpr std::uintmax_t kLargestLabels = 16 << 20;
 
 bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
@@ -61,13 +61,13 @@ void check_line(std::string_view line, std::size_t number) {
   }
 }
 
-struct Numbered {
+struct NumberedLabel {
   std::size_t number;
   std::string_view name;
 };
 
-std::optional<Numbered> parse_numbered(std::string_view line) {
-  Numbered result{};
+std::optional<NumberedLabel> parse_numbered(std::string_view line) {
+  NumberedLabel result{};
   const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), result.number);
   if (error != std::errc() || end == line.data() + line.size() || (*end != ' ' && *end != '\t')) {
     return std::nullopt;
@@ -98,7 +98,7 @@ std::string read_text(const std::filesystem::path& file) {
   if (!std::filesystem::is_regular_file(status)) {
     throw FileError("is not a regular file, expected class names, one a line");
   }
-  if (const auto size = std::filesystem::file_size(file, error); error || size > kLargestFile) {
+  if (const auto size = std::filesystem::file_size(file, error); error || size > kLargestLabels) {
     throw FileError("has " + std::to_string(size) + " bytes, expected class names, one a line");
   }
   std::ifstream stream(file, std::ios::binary);

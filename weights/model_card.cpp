@@ -12,7 +12,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int kFormat = 1;
+constexpr int kCardFormat = 1;
 
 Json to_json(const HeadLayerSpec& layer) {
   Json json = {{"type", layer.type}, {"name", layer.name}};
@@ -89,7 +89,7 @@ std::string format_card(const ModelDescription& model) {
     head.push_back(to_json(layer));
   }
   Json json = {
-      {"format", kFormat},
+      {"format", kCardFormat},
       {"network", model.spec.network},
       {"width", model.spec.width},
       {"input", {model.spec.input_height, model.spec.input_width}},
@@ -120,9 +120,9 @@ std::string format_card(const ModelDescription& model) {
 ModelDescription parse_card(const std::string& text) {
   try {
     const Json json = Json::parse(text);
-    if (const int format = json.at("format"); format > kFormat) {
+    if (const int format = json.at("format"); format > kCardFormat) {
       throw FileError("made by a newer version of Pila: format " + std::to_string(format) +
-                      ", this program reads " + std::to_string(kFormat));
+                      ", this program reads " + std::to_string(kCardFormat));
     }
     ModelDescription model;
     model.spec.network = json.at("network");

@@ -13,7 +13,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int kDeepest = 64;
+constexpr int kDeepestModel = 64;
 constexpr std::size_t kMostLayers = 100'000;
 
 // A layer that is no model itself.
@@ -29,8 +29,8 @@ struct FlatLayer {
 }
 
 void flatten(const Json& model, const std::string& path, int depth, std::vector<FlatLayer>& flat) {
-  if (depth > kDeepest) {
-    throw FileError("models are nested more than " + std::to_string(kDeepest) + " deep");
+  if (depth > kDeepestModel) {
+    throw FileError("models are nested more than " + std::to_string(kDeepestModel) + " deep");
   }
   const Json& config = model.at("config");
   const Json& layers =

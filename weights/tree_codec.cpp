@@ -11,7 +11,7 @@ namespace pila {
 namespace {
 
 // A stream is a header and records: a tag, then numbers (8 bytes) and texts (length, bytes).
-constexpr std::string_view kHeader = "PILATREE1";
+constexpr std::string_view kTreeHeader = "PILATREE1";
 constexpr char kGroup = 'G', kAttribute = 'A', kFloats = 'F', kDoubles = 'D', kOther = 'O', kEnd = 'E',
                kFailure = '!';
 constexpr std::uint64_t kMaxRank = 8;
@@ -82,7 +82,9 @@ void add_attribute(Hdf5Tree& tree, ByteReader& in) {
 
 }  // namespace
 
-TreeEncoder::TreeEncoder(Write write) : write_(std::move(write)) { write_(kHeader.data(), kHeader.size()); }
+TreeEncoder::TreeEncoder(Write write) : write_(std::move(write)) {
+  write_(kTreeHeader.data(), kTreeHeader.size());
+}
 
 void TreeEncoder::tag(char value) { write_(&value, 1); }
 
@@ -148,7 +150,7 @@ void encode(const Hdf5Tree& tree, TreeEncoder& encoder) {
 
 Hdf5Tree decode_tree(std::span<const std::byte> bytes) {
   ByteReader in(bytes);
-  if (!std::ranges::equal(in.take(kHeader.size()), std::as_bytes(std::span(kHeader)))) {
+  if (!std::ranges::equal(in.take(kTreeHeader.size()), std::as_bytes(std::span(kTreeHeader)))) {
     throw FileError("the data that was read from it is damaged");
   }
   Hdf5Tree tree;

@@ -11,8 +11,8 @@ namespace pila {
 namespace {
 
 // Keys in the order of insertion; numbers as float, so that each is written with the digits that it has.
-using Json = nlohmann::basic_json<nlohmann::ordered_map, std::vector, std::string, bool, std::int64_t,
-                                  std::uint64_t, float>;
+using FloatJson = nlohmann::basic_json<nlohmann::ordered_map, std::vector, std::string, bool, std::int64_t,
+                                       std::uint64_t, float>;
 
 float to_microseconds_precision(double milliseconds) {
   return static_cast<float>(std::round(milliseconds * 1e3) / 1e3);
@@ -41,11 +41,11 @@ std::vector<std::size_t> listed_classes(std::span<const float> probabilities, st
 
 std::string to_json(const Verdict& verdict, std::span<const std::string> classes, std::size_t top) {
   const std::size_t best = top_classes(verdict.probabilities, 1).at(0);
-  Json probabilities = Json::object();
+  FloatJson probabilities = FloatJson::object();
   for (const std::size_t i : listed_classes(verdict.probabilities, top)) {
     probabilities[classes[i]] = verdict.probabilities[i];
   }
-  Json line;
+  FloatJson line;
   line["source"] = verdict.source;
   line["index"] = verdict.index;
   line["label"] = verdict.recognised ? classes[best] : kOthers;
@@ -55,7 +55,7 @@ std::string to_json(const Verdict& verdict, std::span<const std::string> classes
   line["latency_ms"] = {{"decode", to_microseconds_precision(verdict.decode_ms)},
                         {"preprocess", to_microseconds_precision(verdict.preprocess_ms)},
                         {"network", to_microseconds_precision(verdict.network_ms)}};
-  return line.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return line.dump(-1, ' ', false, FloatJson::error_handler_t::replace);
 }
 
 std::string to_text(const Verdict& verdict, std::span<const std::string> classes, std::size_t top) {

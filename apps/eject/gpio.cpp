@@ -120,8 +120,8 @@ class GpioTrigger : public TriggerSignal {
     if (gpiod_line_request_rising_edge_events(line, kConsumer) != 0) fail("no signals to be had");
     set_trouble({});
     while (!stopping()) {
-      constexpr timespec kLongest = {0, 100'000'000};
-      const int came = gpiod_line_event_wait(line, &kLongest);
+      constexpr timespec kTurn = {0, 100'000'000};
+      const int came = gpiod_line_event_wait(line, &kTurn);
       const auto now = steady_clock::now();
       if (came < 0) fail("no more signals");
       gpiod_line_event event;

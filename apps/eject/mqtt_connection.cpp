@@ -21,11 +21,11 @@ namespace pila {
 namespace {
 
 using std::chrono::steady_clock;
-constexpr int kStandardPort = 1883, kStandardTlsPort = 8883;
+constexpr int kPlainPort = 1883, kTlsPort = 8883;
 constexpr int kQosOfShots = 1, kQosOfSignals = 0;
 constexpr int kKeepAliveSeconds = 5;  // the least that MQTT's library takes
 constexpr int kLoopMilliseconds = 100;
-constexpr std::chrono::milliseconds kRetryAfter{300}, kLongestAnswer{1000}, kLongestGreeting{5000};
+constexpr std::chrono::milliseconds kReconnectAfter{300}, kLongestAnswer{1000}, kLongestGreeting{5000};
 
 struct Destroy {
   void operator()(mosquitto* client) const { mosquitto_destroy(client); }
@@ -191,7 +191,7 @@ struct MqttConnection::State {
       hold_session();
       std::unique_lock lock(mutex);
       given_up = false;
-      if (changed.wait_for(lock, kRetryAfter, [this] { return stopping; })) return;
+      if (changed.wait_for(lock, kReconnectAfter, [this] { return stopping; })) return;
     }
   }
 };
@@ -205,7 +205,7 @@ MqttConnection::MqttConnection(const DeviceUri& uri, const std::string& subscrip
   }
   start_library();
   DeviceUri whole = uri;
-  if (whole.port == 0) whole.port = tls ? kStandardTlsPort : kStandardPort;
+  if (whole.port == 0) whole.port = tls ? kTlsPort : kPlainPort;
   state_ = std::make_unique<State>(whole, subscription, std::move(on_message));
   state_->thread = std::thread([state = state_.get()] { state->work(); });
 }

@@ -10,7 +10,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-Clock::duration seconds(double value) {
+Clock::duration duration_of(double value) {
   return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(value));
 }
 
@@ -41,7 +41,7 @@ bool EjectSink::serves(const std::string& bin) const {
 }
 
 void EjectSink::frame(const FrameReport& report) {
-  origin_ = report.frame.arrived - seconds(report.frame.seconds);
+  origin_ = report.frame.arrived - duration_of(report.frame.seconds);
 }
 
 void EjectSink::item(const ItemReport& report) {
@@ -51,7 +51,7 @@ void EjectSink::item(const ItemReport& report) {
                   .item = item.number,
                   .label = report.label,
                   .probability = static_cast<double>(item.probabilities[item.label]),
-                  .due = origin_ + seconds(*report.fire_at)};
+                  .due = origin_ + duration_of(*report.fire_at)};
   for (const Served& served : ejectors_) {
     if (served.ejector->serves(report.bin)) served.queue->schedule(shot);
   }

@@ -12,8 +12,8 @@ namespace pila {
 namespace {
 
 constexpr media::Color kSure = {64, 190, 96}, kUnsure = {240, 150, 40}, kNothing = {150, 156, 164};
-constexpr double kUsualRate = 30;    // where the source's is not known
-constexpr std::size_t kWaiting = 8;  // frames that wait for the encoder
+constexpr double kUsualRate = 30;          // where the source's is not known
+constexpr std::size_t kWaitingFrames = 8;  // frames that wait for the encoder
 
 std::string answer_of(const FrameReport& report) {
   const std::size_t best = top_classes(report.probabilities, 1).at(0);
@@ -52,7 +52,7 @@ VideoSink::VideoSink(std::filesystem::path file, double fps, bool live, Alarms& 
       fps_(fps > 0 ? fps : kUsualRate),
       live_(live),
       alarms_(alarms),
-      worker_(kWaiting) {}
+      worker_(kWaitingFrames) {}
 
 // The first frame says how large the video is; that the file cannot be made is then told at once.
 void VideoSink::frame(const FrameReport& report) {

@@ -7,7 +7,7 @@
 namespace pila {
 namespace {
 
-constexpr std::size_t kWaiting = 64;
+constexpr std::size_t kWaitingItems = 64;
 constexpr char kAlarm[] = "store";
 
 }  // namespace
@@ -17,7 +17,7 @@ StoreSink::StoreSink(Store& store, std::string source, double doubtful_below, Al
       source_(std::move(source)),
       doubtful_below_(doubtful_below),
       alarms_(alarms),
-      worker_(kWaiting) {}
+      worker_(kWaitingItems) {}
 
 void StoreSink::item(const ItemReport& report) {
   const Item& item = report.item;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "apps/media/lettering.h"
+#include "apps/media/pen.h"
 #include "engine/core/error.h"
 
 namespace pila::media {
@@ -18,10 +19,7 @@ constexpr int kOversampling = 2;
 // OpenCV takes coordinates as fixed-point numbers of so many fractional bits.
 constexpr int kShift = 4;
 
-constexpr int kFont = cv::FONT_HERSHEY_SIMPLEX;
-constexpr double kCapitalHeight = 21;  // of that font at scale 1
-
-cv::Scalar scalar(const Color& color) { return {double(color[0]), double(color[1]), double(color[2])}; }
+constexpr double kCapitalHeight = 21;  // of kFont at scale 1
 
 cv::Point fixed_point(const Point& point) {
   // A pixel's centre is at .5 here and at a whole number in OpenCV.

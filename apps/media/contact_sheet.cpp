@@ -6,16 +6,16 @@
 #include <vector>
 
 #include "apps/media/lettering.h"
+#include "apps/media/pen.h"
 #include "engine/core/error.h"
 
 namespace pila::media {
 namespace {
 
-constexpr int kFont = cv::FONT_HERSHEY_SIMPLEX;
 constexpr double kFontScale = 0.4;
 constexpr int kLineHeight = 15, kMargin = 6, kFrame = 4;
 
-const cv::Scalar kBackground = {255, 255, 255}, kInk = {30, 30, 30};
+const cv::Scalar kBackground = {255, 255, 255}, kTextColor = {30, 30, 30};
 
 int text_width(const std::string& text) {
   int baseline = 0;
@@ -72,7 +72,7 @@ Image contact_sheet(std::span<const Tile> tiles, int columns, int tile_size) {
     for (const auto& line : lines_of(tile.caption)) {
       baseline += kLineHeight;
       const auto fits = [&](const std::string& text) { return text_width(text) <= tile_size; };
-      cv::putText(sheet, shortened(line, fits), {left, baseline - 3}, kFont, kFontScale, kInk, 1,
+      cv::putText(sheet, shortened(line, fits), {left, baseline - 3}, kFont, kFontScale, kTextColor, 1,
                   cv::LINE_AA);
     }
   }

@@ -6,16 +6,14 @@
 #include <opencv2/imgproc.hpp>
 
 #include "apps/media/lettering.h"
+#include "apps/media/pen.h"
 
 namespace pila::media {
 namespace {
 
-constexpr int kFont = cv::FONT_HERSHEY_SIMPLEX;
-
 cv::Mat pixels_of(Image& image) {
   return {static_cast<int>(image.height), static_cast<int>(image.width), CV_8UC3, image.pixels.data()};
 }
-cv::Scalar scalar(const Color& color) { return {double(color[0]), double(color[1]), double(color[2])}; }
 int rounded(double value) { return static_cast<int>(std::lround(value)); }
 
 }  // namespace

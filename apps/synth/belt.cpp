@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 namespace pila::synth {
 namespace {
 
-enum Place : std::uint32_t { kSpecimen = 300, kStill, kSensor, kStillSensor };
+enum : std::uint32_t { kFilmed = 300, kStill, kSensor, kStillSensor };
 
 constexpr int kVideoSpecimens = 3;  // of each series; the stills' count on from there
 constexpr const char* kVideo = "belt.avi";
@@ -75,7 +75,7 @@ class BeltWriter {
     if (!progress_()) throw Error("interrupted");
   }
   media::Image label(int series, int specimen) const {
-    Random random(options_.seed, std::int64_t{series} << 32 | specimen, kSpecimen);
+    Random random(options_.seed, std::int64_t{series} << 32 | specimen, kFilmed);
     // Most are worn a little.
     const double wear = conditions_.wear * between(random, 0.2, 1) * between(random, 0.6, 1);
     return series_label(series_[static_cast<std::size_t>(series)], random, wear);

@@ -10,7 +10,7 @@
 namespace pila::synth {
 namespace {
 
-enum Place : std::uint32_t { kOrder = 200, kLying, kGaps };
+enum : std::uint32_t { kOrder = 200, kLying, kGaps };
 
 constexpr double kHalfLength = Battery::kLength / 2 + 1.6, kHalfWidth = Battery::kDiameter / 2;
 

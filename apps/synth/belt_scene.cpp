@@ -11,7 +11,7 @@ namespace {
 
 constexpr double kTurn = 6.28318530717958647692;
 constexpr double kBeltLength = 640;  // mm, all around
-enum Place : std::uint32_t { kSurface = 100, kLens };
+enum : std::uint32_t { kSurface = 100, kLens };
 
 // A sensor's noise is about normal; differences of bytes are near enough, and cost little.
 class Grain {

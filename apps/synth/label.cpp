@@ -40,15 +40,6 @@ Color jitter(Random& random, const Color& color, double most) {
   return result;
 }
 
-TextStyle centred(double size, const Color& color, bool bold) {
-  TextStyle style;
-  style.size = size;
-  style.color = color;
-  style.bold = bold;
-  style.horizontal = media::Align::middle;
-  return style;
-}
-
 // The largest size, up to `most`, at which the text fits.
 double fitting(const std::string& text, double room, double most) {
   return std::min(most, most * room / text_width(text, centred(most, kBlack, true)));
@@ -109,6 +100,15 @@ void chip(Canvas& canvas, Random& random, const Point& at, double width, double 
 }
 
 }  // namespace
+
+TextStyle centred(double size, const Color& color, bool bold) {
+  TextStyle style;
+  style.size = size;
+  style.color = color;
+  style.bold = bold;
+  style.horizontal = media::Align::middle;
+  return style;
+}
 
 Colours draw_colours(Random& random) {
   constexpr double kJitter = 14;

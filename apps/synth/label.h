@@ -25,6 +25,9 @@ media::Image pouch_label(Random& random, const Colours& colours, int width, int 
 media::Image coin_face(Random& random, bool plus, int size);
 media::Image circuit(Random& random, int width, int height);
 
+// Text around its place, not beside it.
+media::TextStyle centred(double size, const media::Color& color, bool bold);
+
 // Scratches, dirt and, by `rust`, brown ends; 0 (new) to 1.
 void wear_out(media::Image& image, Random& random, double wear, bool rust);
 

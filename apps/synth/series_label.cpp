@@ -7,6 +7,7 @@
 #include "apps/media/canvas.h"
 #include "apps/synth/cylinder.h"
 #include "apps/synth/draw.h"
+#include "apps/synth/label.h"
 
 namespace pila::synth {
 namespace {
@@ -38,15 +39,6 @@ struct Print {
     }
   }
 };
-
-TextStyle centred(double size, const Color& color, bool bold) {
-  TextStyle style;
-  style.size = size;
-  style.color = color;
-  style.bold = bold;
-  style.horizontal = media::Align::middle;
-  return style;
-}
 
 // A sheet of `w` by `h` pixels; what leaves it below comes in again above, as around a battery.
 struct Sheet {

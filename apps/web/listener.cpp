@@ -28,7 +28,7 @@ Addresses addresses_of(const std::string& host, int port) {
   return {found, &freeaddrinfo};
 }
 
-bool is_loopback(const sockaddr& address) {
+bool is_loopback_address(const sockaddr& address) {
   if (address.sa_family == AF_INET) {
     const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
     return ntohl(v4.sin_addr.s_addr) >> 24 == 127;
@@ -115,7 +115,7 @@ bool Listener::stopped() const {
 bool is_loopback(const std::string& host) {
   const Addresses addresses = addresses_of(host, 0);
   for (const addrinfo* address = addresses.get(); address != nullptr; address = address->ai_next) {
-    if (!is_loopback(*address->ai_addr)) return false;
+    if (!is_loopback_address(*address->ai_addr)) return false;
   }
   return true;
 }

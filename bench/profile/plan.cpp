@@ -19,7 +19,7 @@
 namespace pila::bench {
 namespace {
 
-constexpr int kRounds = 50;
+constexpr int kPlanRounds = 50;
 
 struct NodeTime {
   std::string op, layer, shape;
@@ -145,7 +145,7 @@ void fill(const Context& ctx, const Tensor& input) {
 
 void profile_plan(const ProfileOptions& options) {
   const int threads = resolved_threads(options.threads.front()),
-            rounds = options.rounds > 0 ? options.rounds : kRounds;
+            rounds = options.rounds > 0 ? options.rounds : kPlanRounds;
   const Context ctx(open_device(options.device, threads));
   std::optional<Precision> precision;
   if (!options.precisions.empty()) precision = options.precisions.front();

@@ -7,10 +7,9 @@
 #include "engine/core/error.h"
 
 namespace pila {
-namespace {
 
 // Memory of the host's that a device can copy from and to by itself.
-class HostMemory {
+class Pipeline::HostMemory {
  public:
   HostMemory(kernels::DeviceApi& api, std::size_t bytes) : api_(api), buffer_(api.allocate_host(bytes)) {
     if (buffer_.host == nullptr) {
@@ -29,8 +28,6 @@ class HostMemory {
   kernels::DeviceApi& api_;
   const kernels::HostBuffer buffer_;
 };
-
-}  // namespace
 
 // A session with what one run needs beside it.
 class Pipeline::Lane {

@@ -34,6 +34,7 @@ class Pipeline {
   Result collect();
 
  private:
+  class HostMemory;
   class Lane;
 
   std::vector<std::unique_ptr<Lane>> lanes_;

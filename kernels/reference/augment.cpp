@@ -19,12 +19,12 @@ double clip(double value) { return std::clamp(value, 0.0, kWhite); }
 
 // Where a position along an axis lies: between which two pixels (-1: beyond the edge, where all is black),
 // and how far on the way to the second.
-struct Neighbours {
+struct PixelsAround {
   std::int64_t first, second;
   double fraction;
 };
 
-Neighbours neighbours_of(double position, std::int64_t size, FillMode fill) {
+PixelsAround pixels_around(double position, std::int64_t size, FillMode fill) {
   const auto extent = static_cast<double>(size);
   if (fill == FillMode::reflect) {
     position = std::fmod(position, 2 * extent);  // the picture and its mirror image repeat themselves
@@ -49,8 +49,8 @@ Neighbours neighbours_of(double position, std::int64_t size, FillMode fill) {
 }
 
 Colour interpolate(const Augment& args, const std::uint8_t* x, double column, double row) {
-  const Neighbours columns = neighbours_of(column, args.in_w, args.fill);
-  const Neighbours rows = neighbours_of(row, args.in_h, args.fill);
+  const PixelsAround columns = pixels_around(column, args.in_w, args.fill);
+  const PixelsAround rows = pixels_around(row, args.in_h, args.fill);
   const auto value = [&](std::int64_t at_row, std::int64_t at_column, std::size_t c) {
     if (at_row < 0 || at_column < 0) return 0.0;
     return static_cast<double>(x[(at_row * args.in_w + at_column) * 3 + static_cast<std::int64_t>(c)]);

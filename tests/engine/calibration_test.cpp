@@ -56,7 +56,7 @@ TEST_F(CalibrationTest, SeesWhatAnIdentityReads) {
 
 // Factors in steps of 1/255 of their range, sums a few dozen long: as in bfloat16, whose steps are as large,
 // probabilities move by about 1%.
-constexpr double kTolerance = 2e-2;
+constexpr double kRoundedTolerance = 2e-2;
 
 TEST_F(CalibrationTest, MakesPlansInInt8ThatAgreeWithFloat32) {
   const Tensor pixels = net_.pixels();
@@ -65,7 +65,7 @@ TEST_F(CalibrationTest, MakesPlansInInt8ThatAgreeWithFloat32) {
   for (const Clipping clipping : kClippings) {
     const PlanOptions options{.precision = Precision::i8, .ranges = calibration.ranges(clipping)};
     const auto rounded = test::run_once(ctx_, Session(Plan::build(ctx_, net_.trace(), options)), pixels);
-    EXPECT_TRUE(test::close_each(rounded, exact, kTolerance)) << name_of(clipping);
+    EXPECT_TRUE(test::close_each(rounded, exact, kRoundedTolerance)) << name_of(clipping);
     EXPECT_GT(test::max_abs_error(rounded, exact), 1e-5) << name_of(clipping) << ": nothing was rounded";
   }
 }

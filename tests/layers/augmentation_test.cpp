@@ -15,7 +15,7 @@
 #include "tests/support/compare.h"
 #include "tests/support/random_data.h"
 
-namespace pila {
+namespace pila::augmentation_test {
 namespace {
 
 using testing::HasSubstr;
@@ -350,4 +350,4 @@ TEST(Augmentation, RefusesWhatIsNoImage) {
 }
 
 }  // namespace
-}  // namespace pila
+}  // namespace pila::augmentation_test

@@ -13,7 +13,7 @@
 #include "tests/support/compare.h"
 #include "tests/support/random_data.h"
 
-namespace pila {
+namespace pila::fine_tuning_test {
 namespace {
 
 constexpr std::int64_t kSize = 32;
@@ -236,4 +236,4 @@ TEST(Recalibration, IsUndoneByWhateverStopsIt) {
 }
 
 }  // namespace
-}  // namespace pila
+}  // namespace pila::fine_tuning_test

@@ -12,7 +12,7 @@
 #include "layers/model.h"
 #include "layers/models/networks.h"
 
-namespace pila {
+namespace pila::mobilenet_v2_test {
 namespace {
 
 using testing::HasSubstr;
@@ -159,4 +159,4 @@ TEST(MobileNetV2, IsAmongTheKnownNetworks) {
 }
 
 }  // namespace
-}  // namespace pila
+}  // namespace pila::mobilenet_v2_test

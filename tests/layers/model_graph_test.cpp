@@ -10,7 +10,7 @@
 #include "tests/support/compare.h"
 #include "tests/support/random_data.h"
 
-namespace pila {
+namespace pila::model_graph_test {
 namespace {
 
 constexpr std::int64_t kSize = 64, kBatch = 2;
@@ -101,4 +101,4 @@ TEST_F(ModelGraphTest, RefusesPreprocessingToAnotherSize) {
 }
 
 }  // namespace
-}  // namespace pila
+}  // namespace pila::model_graph_test

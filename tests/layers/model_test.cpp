@@ -14,7 +14,7 @@
 #include "tests/support/compare.h"
 #include "tests/support/random_data.h"
 
-namespace pila {
+namespace pila::model_test {
 namespace {
 
 constexpr std::int64_t kSize = 32;
@@ -217,4 +217,4 @@ TEST(Model, FrozenLayersGetNoGradient) {
 }
 
 }  // namespace
-}  // namespace pila
+}  // namespace pila::model_test

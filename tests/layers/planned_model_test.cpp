@@ -8,7 +8,7 @@
 #include "tests/support/compare.h"
 #include "tests/support/random_data.h"
 
-namespace pila {
+namespace pila::planned_model_test {
 namespace {
 
 constexpr std::int64_t kSize = 32;
@@ -83,4 +83,4 @@ TEST_F(PlannedModelTest, KeepsToTheBatchItWasLeftWith) {
 }
 
 }  // namespace
-}  // namespace pila
+}  // namespace pila::planned_model_test

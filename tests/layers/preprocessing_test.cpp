@@ -8,7 +8,7 @@
 #include "tests/support/compare.h"
 #include "tests/support/random_data.h"
 
-namespace pila {
+namespace pila::preprocessing_test {
 namespace {
 
 const Context& context() {
@@ -78,4 +78,4 @@ TEST(Preprocessing, RefusesWhatIsNoImage) {
 }
 
 }  // namespace
-}  // namespace pila
+}  // namespace pila::preprocessing_test

@@ -117,8 +117,6 @@ TEST_P(Augment, InARow) {
   check("colours", {.hue = -0.05f, .saturation = 1.3f, .contrast = 0.8f, .brightness = 0.1f * 255});
 }
 
-std::string precision_of(const testing::TestParamInfo<DeviceUnderTest>& info) { return info.param.precision; }
-
 INSTANTIATE_TEST_SUITE_P(Keras, Augment, testing::Values(kReferenceInDouble, kCpuInFloat), precision_of);
 
 }  // namespace

@@ -1,8 +1,11 @@
 // A device and a precision to compare with Keras, and tensors to and from float64 on the host.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <memory>
 #include <ostream>
+#include <string>
 #include <vector>
 
 #include "engine/core/context.h"
@@ -21,6 +24,10 @@ inline const DeviceUnderTest kCpuInFloat{"f32", DType::f32, [] { return Device::
 
 inline std::ostream& operator<<(std::ostream& out, const DeviceUnderTest& device) {
   return out << device.precision;
+}
+
+inline std::string precision_of(const testing::TestParamInfo<DeviceUnderTest>& info) {
+  return info.param.precision;
 }
 
 inline Tensor to_device(const Context& ctx, DType type, const Shape& shape,

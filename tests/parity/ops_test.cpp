@@ -230,8 +230,6 @@ TEST_P(Ops, ResizeBilinear) {
   }
 }
 
-std::string precision_of(const testing::TestParamInfo<DeviceUnderTest>& info) { return info.param.precision; }
-
 INSTANTIATE_TEST_SUITE_P(Keras, Ops, testing::Values(kReferenceInDouble, kCpuInFloat), precision_of);
 
 }  // namespace

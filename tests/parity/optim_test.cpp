@@ -86,8 +86,6 @@ TEST_P(Optim, ExcludesBiasAndBatchNormFromDecay) {
 
 TEST_P(Optim, AveragesWeights) { train("averaged", {.weight_decay = 0.1}, false, 0.9); }
 
-std::string precision_of(const testing::TestParamInfo<DeviceUnderTest>& info) { return info.param.precision; }
-
 INSTANTIATE_TEST_SUITE_P(Keras, Optim, testing::Values(kReferenceInDouble, kCpuInFloat), precision_of);
 
 TEST(Schedule, FallsAsKerasCosineDecay) {

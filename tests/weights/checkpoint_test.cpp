@@ -13,7 +13,7 @@
 #include "tests/support/compare.h"
 #include "tests/weights/support.h"
 
-namespace pila {
+namespace pila::checkpoint_test {
 namespace {
 
 using test::file_error;
@@ -221,4 +221,4 @@ TEST(Checkpoint, IsWholeAfterAKillAtAnyMoment) {
 }
 
 }  // namespace
-}  // namespace pila
+}  // namespace pila::checkpoint_test

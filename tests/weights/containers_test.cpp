@@ -17,7 +17,7 @@
 #include "weights/tree_codec.h"
 #include "weights/zip.h"
 
-namespace pila {
+namespace pila::containers_test {
 namespace {
 
 using test::file_error;
@@ -249,4 +249,4 @@ TEST(FileKind, TellsCommonMistakes) {
 }
 
 }  // namespace
-}  // namespace pila
+}  // namespace pila::containers_test

@@ -7,7 +7,7 @@
 #include "tests/weights/support.h"
 #include "weights/load_model.h"
 
-namespace pila {
+namespace pila::labels_test {
 namespace {
 
 using test::file_error;
@@ -79,4 +79,4 @@ TEST(Labels, ReadTheFilesOfOthers) {
 }
 
 }  // namespace
-}  // namespace pila
+}  // namespace pila::labels_test

@@ -9,7 +9,7 @@
 #include "weights/text.h"
 #include "weights/weight_file.h"
 
-namespace pila {
+namespace pila::layouts_test {
 namespace {
 
 using test::file_error;
@@ -225,4 +225,4 @@ TEST(Text, KeepsForeignTextOnOneShortLine) {
 }
 
 }  // namespace
-}  // namespace pila
+}  // namespace pila::layouts_test

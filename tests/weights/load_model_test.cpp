@@ -13,7 +13,7 @@
 #include "weights/model_config.h"
 #include "weights/networks.h"
 
-namespace pila {
+namespace pila::load_model_test {
 namespace {
 
 using test::file_error;
@@ -350,4 +350,4 @@ TEST(ModelConfig, RefusesANetworkOfOtherConstants) {
 }
 
 }  // namespace
-}  // namespace pila
+}  // namespace pila::load_model_test

@@ -15,7 +15,7 @@
 #include "weights/model_card.h"
 #include "weights/save_weights.h"
 
-namespace pila {
+namespace pila::save_weights_test {
 namespace {
 
 using test::file_error;
@@ -294,4 +294,4 @@ TEST(AtomicFile, LeavesNothingWhereTheFileCannotBe) {
 }
 
 }  // namespace
-}  // namespace pila
+}  // namespace pila::save_weights_test

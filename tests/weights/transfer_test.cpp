@@ -6,7 +6,7 @@
 
 #include "tests/weights/support.h"
 
-namespace pila {
+namespace pila::transfer_test {
 namespace {
 
 using test::file_error;
@@ -129,4 +129,4 @@ TEST(Transfer, RefusesAnotherWidthAndLeavesTheModel) {
 }
 
 }  // namespace
-}  // namespace pila
+}  // namespace pila::transfer_test

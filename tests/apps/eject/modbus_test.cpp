@@ -22,13 +22,13 @@ using testing::AnyOf;
 using testing::HasSubstr;
 using Switched = std::vector<std::pair<int, bool>>;
 
-std::string uri(int port, const std::string& rest = "1/left=3,right=5?pulse_ms=20") {
+std::string modbus_uri(int port, const std::string& rest = "1/left=3,right=5?pulse_ms=20") {
   return fmt::format("modbus://127.0.0.1:{}/{}", port, rest);
 }
 
 TEST(Modbus, WritesACoilAndClearsIt) {
   const ModbusServer server(8);
-  const auto ejector = open_ejector(uri(server.port()));
+  const auto ejector = open_ejector(modbus_uri(server.port()));
   EXPECT_EQ(ejector->describe(), fmt::format("Modbus server 127.0.0.1:{}, unit 1", server.port()));
   ASSERT_TRUE(fires(*ejector, make_shot("right")));
   ASSERT_TRUE(eventually([&] { return server.writes().size() == 4; }));
@@ -49,7 +49,7 @@ TEST(Modbus, ServerThatGoesAwayIsNotFiredWhenItComesBack) {
   auto server = std::make_unique<ModbusServer>(8);
   const int port = server->port();
   std::vector<std::string> alarms;
-  EjectionQueue queue(open_ejector(uri(port)), {16, std::chrono::seconds(10)},
+  EjectionQueue queue(open_ejector(modbus_uri(port)), {16, std::chrono::seconds(10)},
                       [&](const std::string& line) { alarms.push_back(line); });
   const auto shoot = [&](std::int64_t item) {
     Shot shot = make_shot("left", item);
@@ -74,7 +74,7 @@ TEST(Modbus, ServerThatGoesAwayIsNotFiredWhenItComesBack) {
 
 TEST(Modbus, ServerThatHangsIsAnErrorWithinASecond) {
   ModbusServer server(8);
-  const auto ejector = open_ejector(uri(server.port()));
+  const auto ejector = open_ejector(modbus_uri(server.port()));
   ASSERT_TRUE(fires(*ejector, make_shot("left")));
   server.answer(false);
   ASSERT_TRUE(eventually([&] { return !error_of(*ejector, make_shot("left")).empty(); }));
@@ -85,7 +85,7 @@ TEST(Modbus, ServerThatHangsIsAnErrorWithinASecond) {
 
 TEST(Modbus, CoilThatTheServerLacksIsNamed) {
   const ModbusServer server(4);
-  const auto ejector = open_ejector(uri(server.port()));
+  const auto ejector = open_ejector(modbus_uri(server.port()));
   const std::string expected = "coil 5 not written: Illegal data address";
   EXPECT_TRUE(
       eventually([&] { return error_of(*ejector, make_shot("left")).find(expected) != std::string::npos; }));
@@ -93,7 +93,7 @@ TEST(Modbus, CoilThatTheServerLacksIsNamed) {
 
 TEST(Modbus, NoServerIsAnErrorOfTheShot) {
   const int port = test::free_port();
-  const auto ejector = open_ejector(uri(port));
+  const auto ejector = open_ejector(modbus_uri(port));
   EXPECT_TRUE(eventually([&] {
     return error_of(*ejector, make_shot("left")) ==
            fmt::format("Modbus server 127.0.0.1:{}, unit 1: not reached: Connection refused", port);

@@ -29,7 +29,7 @@ using test::MqttBroker;
 using testing::HasSubstr;
 using testing::Not;
 
-std::string uri(int port, const std::string& rest) {
+std::string mqtt_uri(int port, const std::string& rest) {
   return fmt::format("mqtt://127.0.0.1:{}/{}", port, rest);
 }
 
@@ -85,9 +85,9 @@ class Mqtt : public testing::Test {
 
 TEST_F(Mqtt, BinsTopicGetsTheShot) {
   const MqttBroker broker({"allow_anonymous true"});
-  const Listener listener(uri(broker.port(), "x"), "belt/1/#");
+  const Listener listener(mqtt_uri(broker.port(), "x"), "belt/1/#");
   ASSERT_TRUE(listener.ready());
-  const auto ejector = open_ejector(uri(broker.port(), "belt/1"));
+  const auto ejector = open_ejector(mqtt_uri(broker.port(), "belt/1"));
   EXPECT_EQ(ejector->describe(), fmt::format("MQTT broker 127.0.0.1:{}, topic belt/1", broker.port()));
   ASSERT_TRUE(fires(*ejector, make_shot("left", 12)));
   ASSERT_TRUE(eventually([&] { return listener.heard().size() == 1; }));
@@ -106,9 +106,9 @@ TEST_F(Mqtt, BinsTopicGetsTheShot) {
 
 TEST_F(Mqtt, BrokerThatGoesAwayIsNotFiredWhenItComesBack) {
   MqttBroker broker({"allow_anonymous true"});
-  const Listener listener(uri(broker.port(), "x"), "belt/#");
+  const Listener listener(mqtt_uri(broker.port(), "x"), "belt/#");
   std::vector<std::string> alarms;
-  EjectionQueue queue(open_ejector(uri(broker.port(), "belt")), {16, std::chrono::seconds(20)},
+  EjectionQueue queue(open_ejector(mqtt_uri(broker.port(), "belt")), {16, std::chrono::seconds(20)},
                       [&](const std::string& line) { alarms.push_back(line); });
   const auto shoot = [&](std::int64_t item) {
     Shot shot = make_shot("left", item);
@@ -189,7 +189,7 @@ TEST_F(Mqtt, EncryptsAndChecksTheBroker) {
 }
 
 TEST_F(Mqtt, NoBrokerIsAnErrorOfTheShot) {
-  const auto ejector = open_ejector(uri(test::free_port(), "belt"));
+  const auto ejector = open_ejector(mqtt_uri(test::free_port(), "belt"));
   EXPECT_TRUE(eventually([&] {
     return error_of(*ejector, make_shot("left")).find("not connected: Connection refused") !=
            std::string::npos;
@@ -198,7 +198,7 @@ TEST_F(Mqtt, NoBrokerIsAnErrorOfTheShot) {
 
 TEST_F(Mqtt, BrokerThatHangsIsAnErrorOfTheShot) {
   MqttBroker broker({"allow_anonymous true"});
-  const auto ejector = open_ejector(uri(broker.port(), "belt"));
+  const auto ejector = open_ejector(mqtt_uri(broker.port(), "belt"));
   ASSERT_TRUE(fires(*ejector, make_shot("left")));
   broker.hang(true);
   EXPECT_THAT(error_of(*ejector, make_shot("left")), HasSubstr("no answer within 1000 ms"));
@@ -210,10 +210,10 @@ TEST_F(Mqtt, BrokerThatHangsIsAnErrorOfTheShot) {
 TEST_F(Mqtt, SignalsComeUntilTheStop) {
   MqttBroker broker({"allow_anonymous true"});
   const auto began = steady_clock::now();
-  MqttConnection sensor(parse_device_uri(uri(broker.port(), "x")), "", nullptr);
+  MqttConnection sensor(parse_device_uri(mqtt_uri(broker.port(), "x")), "", nullptr);
   ASSERT_TRUE(eventually([&] { return sensor.trouble().empty(); }));
   ASSERT_TRUE(keep_message(broker.port(), "belt/2/item"));
-  const auto trigger = open_trigger(uri(broker.port(), "belt/+/item"));
+  const auto trigger = open_trigger(mqtt_uri(broker.port(), "belt/+/item"));
   EXPECT_EQ(trigger->trouble(), "stopped");
   std::atomic<int> signals{0};
   trigger->start([&](steady_clock::time_point when) {

@@ -10,6 +10,7 @@
 #include "apps/training/trainer.h"
 #include "engine/core/error.h"
 #include "tests/apps/process.h"
+#include "tests/apps/training/all_values.h"
 #include "tests/apps/training/coloured_shapes.h"
 #include "tests/support/compare.h"
 #include "tests/support/thread_ranks.h"
@@ -41,17 +42,6 @@ FineTuneOptions all_at_once(const std::filesystem::path& data) {
   recipe.augmentation.rotation = 0.05;
   recipe.augmentation.pixel_dropout = 0.01;
   return options;
-}
-
-std::vector<float> all_values(const Context& ctx, const Model& model) {
-  std::vector<float> values;
-  for (const Layer* layer : model.layers()) {
-    for (const Parameter& parameter : layer->parameters()) {
-      const auto more = parameter.value.to_vector<float>(ctx);
-      values.insert(values.end(), more.begin(), more.end());
-    }
-  }
-  return values;
 }
 
 struct Trained {
@@ -103,7 +93,7 @@ class RanksTest : public testing::Test {
     hooks.stop = stop;
     hooks.note = say_nothing;
     trained.complete = trainer.run(hooks);
-    trained.values = all_values(ctx, *model);
+    trained.values = test::all_values(ctx, *model);
     trainer.save(trained.checkpoint);
     return trained;
   }
@@ -244,7 +234,7 @@ TEST_F(RanksTest, ALossThatIsNoNumberOnOneStopsAllInTheSameStep) {
     step_options.preprocessing = start.preprocessing();
     set_batch_statistics(*model, false);
     TrainingStep step(ctx, *model, std::move(step_options));
-    const std::vector<float> before = all_values(ctx, *model);
+    const std::vector<float> before = test::all_values(ctx, *model);
     if (ranks.rank() == 2) {
       const Tensor& bias = model->find_layer("predictions")->parameters()[1].value;
       const std::vector<float> none(3, std::numeric_limits<float>::quiet_NaN());
@@ -254,7 +244,7 @@ TEST_F(RanksTest, ALossThatIsNoNumberOnOneStopsAllInTheSameStep) {
     const std::vector<std::int32_t> labels = {1};
     const auto result = step.run({pixels, 32, 32, labels, ranks.rank(), 1, 3}, 0.1, 0);
     EXPECT_FALSE(result.finite);
-    EXPECT_EQ(all_values(ctx, *model) == before, ranks.rank() != 2);
+    EXPECT_EQ(test::all_values(ctx, *model) == before, ranks.rank() != 2);
   });
 }
 

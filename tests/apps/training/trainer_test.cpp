@@ -12,6 +12,7 @@
 #include "apps/training/start_model.h"
 #include "engine/core/error.h"
 #include "tests/apps/process.h"
+#include "tests/apps/training/all_values.h"
 #include "tests/apps/training/coloured_shapes.h"
 
 namespace pila {
@@ -36,17 +37,6 @@ FineTuneOptions small_options(const std::filesystem::path& data) {
   options.recipe.augmentation.rotation = 0.05;
   options.recipe.augmentation.mixup = 0.2;
   return options;
-}
-
-std::vector<float> all_values(const Context& ctx, const Model& model) {
-  std::vector<float> values;
-  for (const Layer* layer : model.layers()) {
-    for (const Parameter& parameter : layer->parameters()) {
-      const auto more = parameter.value.to_vector<float>(ctx);
-      values.insert(values.end(), more.begin(), more.end());
-    }
-  }
-  return values;
 }
 
 class TrainerTest : public testing::Test {
@@ -120,7 +110,7 @@ TEST_F(TrainerTest, RepeatsItselfToTheBitAtAnyNumberOfThreads) {
     const StartModel start(ctx, options_, nullptr);
     const auto model = start.make(data_.classes, options_.seed, [](const std::string&) {});
     ASSERT_TRUE(trainer_for(*model, ctx).run(hooks()));
-    results.push_back(all_values(ctx, *model));
+    results.push_back(test::all_values(ctx, *model));
   }
   EXPECT_EQ(results[0], results[1]);
   EXPECT_EQ(results[0], results[2]);
@@ -132,7 +122,7 @@ TEST_F(TrainerTest, GoesOnFromEveryBatchAsIfNothingHadHappened) {
   use(options);
   const auto whole = new_model();
   ASSERT_TRUE(trainer_for(*whole, ctx_).run(hooks()));
-  const std::vector<float> expected = all_values(ctx_, *whole);
+  const std::vector<float> expected = test::all_values(ctx_, *whole);
   const std::vector<MetricRow> expected_rows = std::exchange(rows_, {});
 
   for (int stop_after = 1; stop_after <= 14; stop_after += 3) {
@@ -153,7 +143,7 @@ TEST_F(TrainerTest, GoesOnFromEveryBatchAsIfNothingHadHappened) {
     Trainer trainer = trainer_for(*model, ctx_);
     trainer.restore(checkpoint);
     ASSERT_TRUE(trainer.run(hooks()));
-    EXPECT_EQ(all_values(ctx_, *model), expected) << "stopped after " << stop_after;
+    EXPECT_EQ(test::all_values(ctx_, *model), expected) << "stopped after " << stop_after;
     ASSERT_EQ(rows_.size(), expected_rows.size());
     for (std::size_t i = 0; i < rows_.size(); ++i) EXPECT_EQ(rows_[i].values, expected_rows[i].values);
     rows_.clear();
@@ -187,12 +177,12 @@ TEST_F(TrainerTest, BatchStatisticsCanBeMeasuredAnew) {
   options_.recipe.norm = NormMode::batch_recalibrate;
   const auto model = new_model();
   ASSERT_TRUE(trainer_for(*model, ctx_).run(hooks()));
-  const auto trained = all_values(ctx_, *model);
+  const auto trained = test::all_values(ctx_, *model);
   const Round& round = division_.rounds[0];
   recalibrate_on(ctx_, *model, start_->preprocessing(),
                  {data_.cache.get(), data_.classes, data_.labels, round.train, round.held_out}, round.train,
                  1);
-  EXPECT_EQ(all_values(ctx_, *model), trained) << "they are the training images' own already";
+  EXPECT_EQ(test::all_values(ctx_, *model), trained) << "they are the training images' own already";
 
   options_.recipe.norm = NormMode::batch;
   const auto other = new_model();
@@ -201,19 +191,19 @@ TEST_F(TrainerTest, BatchStatisticsCanBeMeasuredAnew) {
     return of.find_layer("Conv_1")->parameters()[0].value.to_vector<float>(ctx_);
   };
   EXPECT_EQ(kernel_of(*other), kernel_of(*model)) << "measuring changes nothing that is learned";
-  EXPECT_NE(all_values(ctx_, *other), trained);
+  EXPECT_NE(test::all_values(ctx_, *other), trained);
 }
 
 TEST_F(TrainerTest, BlendingLiesBetweenTheWeightsBeforeAndAfter) {
   options_.recipe.norm = NormMode::frozen;
-  const auto start = all_values(ctx_, *new_model());
+  const auto start = test::all_values(ctx_, *new_model());
   const auto train = [&](double blend, Monitor monitor) {
     options_.recipe.stages = {parse_stage("epochs=2,lr=0.01")};
     options_.recipe.stages[0].blend = blend;
     options_.recipe.monitor = monitor;
     const auto model = new_model();
     EXPECT_TRUE(trainer_for(*model, ctx_).run(hooks()));
-    return all_values(ctx_, *model);
+    return test::all_values(ctx_, *model);
   };
   EXPECT_EQ(train(0, Monitor::none), start);
   const auto trained = train(1, Monitor::none);

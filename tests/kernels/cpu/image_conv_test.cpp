@@ -16,7 +16,7 @@
 #include "tests/support/random_data.h"
 #include "tests/support/run_kernel.h"
 
-namespace pila::kernels::cpu {
+namespace pila::kernels::cpu::image_conv_test {
 namespace {
 
 using test::GuardedBuffer;
@@ -169,4 +169,4 @@ TEST(FastImageConv, LeavesGapsBetweenTapsToTheReference) {
 }
 
 }  // namespace
-}  // namespace pila::kernels::cpu
+}  // namespace pila::kernels::cpu::image_conv_test

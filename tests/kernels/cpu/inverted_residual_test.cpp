@@ -17,7 +17,7 @@
 #include "tests/support/random_data.h"
 #include "tests/support/run_kernel.h"
 
-namespace pila::kernels::cpu {
+namespace pila::kernels::cpu::inverted_residual_test {
 namespace {
 
 using test::GuardedBuffer;
@@ -302,4 +302,4 @@ TEST(FastInvertedResidual, TakesNoImages) {
 }
 
 }  // namespace
-}  // namespace pila::kernels::cpu
+}  // namespace pila::kernels::cpu::inverted_residual_test

@@ -14,7 +14,7 @@
 #include "tests/support/random_data.h"
 #include "tests/support/run_kernel.h"
 
-namespace pila::kernels::cpu {
+namespace pila::kernels::cpu::pooled_matmul_test {
 namespace {
 
 using test::GuardedBuffer;
@@ -115,4 +115,4 @@ TEST(FastPooledMatmul, TakesEmptyOperands) {
 }
 
 }  // namespace
-}  // namespace pila::kernels::cpu
+}  // namespace pila::kernels::cpu::pooled_matmul_test

@@ -9,7 +9,7 @@
 #include "tests/support/augment_pictures.h"
 #include "tests/support/random_data.h"
 
-namespace pila::test {
+namespace pila::test::augment_test {
 namespace {
 
 using namespace kernels;
@@ -77,4 +77,4 @@ TEST(CudaMixReversed, MixesRows) {
 }
 
 }  // namespace
-}  // namespace pila::test
+}  // namespace pila::test::augment_test

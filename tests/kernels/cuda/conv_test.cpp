@@ -8,7 +8,7 @@
 #include "tests/kernels/cuda/run_on_device.h"
 #include "tests/support/random_data.h"
 
-namespace pila::test {
+namespace pila::test::conv_test {
 namespace {
 
 using namespace kernels;
@@ -262,4 +262,4 @@ TEST(CudaConv, SendsGradientsBack) {
 }
 
 }  // namespace
-}  // namespace pila::test
+}  // namespace pila::test::conv_test

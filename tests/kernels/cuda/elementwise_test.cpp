@@ -10,7 +10,7 @@
 #include "tests/kernels/cuda/run_on_device.h"
 #include "tests/support/random_data.h"
 
-namespace pila::test {
+namespace pila::test::elementwise_test {
 namespace {
 
 using namespace kernels;
@@ -244,4 +244,4 @@ TEST(CudaCast, KeepsWhatIsNoNumber) {
 }
 
 }  // namespace
-}  // namespace pila::test
+}  // namespace pila::test::elementwise_test

@@ -9,7 +9,7 @@
 #include "tests/kernels/cuda/run_on_device.h"
 #include "tests/support/random_data.h"
 
-namespace pila::test {
+namespace pila::test::image_test {
 namespace {
 
 using namespace kernels;
@@ -174,4 +174,4 @@ TEST(CudaMaxPool, SendsGradientsToTheFirstLargest) {
 }
 
 }  // namespace
-}  // namespace pila::test
+}  // namespace pila::test::image_test

@@ -10,7 +10,7 @@
 #include "tests/kernels/cuda/run_on_device.h"
 #include "tests/support/random_data.h"
 
-namespace pila::test {
+namespace pila::test::inverted_residual_test {
 namespace {
 
 using namespace kernels;
@@ -260,4 +260,4 @@ TEST(CudaInvertedResidual, TakesNoImages) {
 }
 
 }  // namespace
-}  // namespace pila::test
+}  // namespace pila::test::inverted_residual_test

@@ -11,7 +11,7 @@
 #include "tests/kernels/cuda/run_on_device.h"
 #include "tests/support/random_data.h"
 
-namespace pila::test {
+namespace pila::test::matmul_test {
 namespace {
 
 using namespace kernels;
@@ -208,4 +208,4 @@ TEST(CudaMatmul, LeavesRoundedProductsToOthers) {
 }
 
 }  // namespace
-}  // namespace pila::test
+}  // namespace pila::test::matmul_test

@@ -8,7 +8,7 @@
 #include "tests/kernels/cuda/run_on_device.h"
 #include "tests/support/random_data.h"
 
-namespace pila::test {
+namespace pila::test::pooled_matmul_test {
 namespace {
 
 using namespace kernels;
@@ -83,4 +83,4 @@ TEST(CudaPooledMatmul, PoolsInPlainFloat32) {
 }
 
 }  // namespace
-}  // namespace pila::test
+}  // namespace pila::test::pooled_matmul_test

@@ -10,7 +10,7 @@
 #include "tests/kernels/cuda/run_on_device.h"
 #include "tests/support/random_data.h"
 
-namespace pila::test {
+namespace pila::test::reduce_test {
 namespace {
 
 using namespace kernels;
@@ -218,4 +218,4 @@ TEST(CudaNorm, NormalisesByGivenStatistics) {
 }
 
 }  // namespace
-}  // namespace pila::test
+}  // namespace pila::test::reduce_test

@@ -12,7 +12,7 @@
 #include "tests/kernels/cuda/run_on_device.h"
 #include "tests/support/random_data.h"
 
-namespace pila::test {
+namespace pila::test::training_test {
 namespace {
 
 using namespace kernels;
@@ -300,4 +300,4 @@ TEST(CudaWeightAverage, AveragesAllWeights) {
 }
 
 }  // namespace
-}  // namespace pila::test
+}  // namespace pila::test::training_test

@@ -10,7 +10,7 @@
 #include "tests/support/guarded_buffer.h"
 #include "tests/support/run_kernel.h"
 
-namespace pila::kernels {
+namespace pila::kernels::cast_test {
 namespace {
 
 using test::GuardedBuffer;
@@ -175,4 +175,4 @@ TEST(ReferenceCast, OfNothingWritesNothing) {
 }
 
 }  // namespace
-}  // namespace pila::kernels
+}  // namespace pila::kernels::cast_test

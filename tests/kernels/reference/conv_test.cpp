@@ -13,7 +13,7 @@
 #include "tests/support/random_data.h"
 #include "tests/support/run_kernel.h"
 
-namespace pila::kernels {
+namespace pila::kernels::conv_test {
 namespace {
 
 using test::close_by_norm;
@@ -287,4 +287,4 @@ TEST(ReferenceConv, OfNothingHasNoFilterGradient) {
 }
 
 }  // namespace
-}  // namespace pila::kernels
+}  // namespace pila::kernels::conv_test

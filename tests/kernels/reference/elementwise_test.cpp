@@ -13,7 +13,7 @@
 #include "tests/support/random_data.h"
 #include "tests/support/run_kernel.h"
 
-namespace pila::kernels {
+namespace pila::kernels::elementwise_test {
 namespace {
 
 using test::close_by_norm;
@@ -270,4 +270,4 @@ TEST(ReferenceElementwise, WorksInPlace) {
 }
 
 }  // namespace
-}  // namespace pila::kernels
+}  // namespace pila::kernels::elementwise_test

@@ -11,7 +11,7 @@
 #include "tests/support/random_data.h"
 #include "tests/support/run_kernel.h"
 
-namespace pila::kernels {
+namespace pila::kernels::fused_test {
 namespace {
 
 using test::close_by_norm;
@@ -199,4 +199,4 @@ TEST(ReferenceFused, InvertedResidualIsTheChainOfItsSteps) {
 }
 
 }  // namespace
-}  // namespace pila::kernels
+}  // namespace pila::kernels::fused_test

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-namespace pila::kernels {
+namespace pila::kernels::half_test {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -83,4 +83,4 @@ TEST(Half, HugeValuesBecomeInfinityAndTinyOnesSignedZero) {
 }
 
 }  // namespace
-}  // namespace pila::kernels
+}  // namespace pila::kernels::half_test

@@ -11,7 +11,7 @@
 #include "tests/support/random_data.h"
 #include "tests/support/run_kernel.h"
 
-namespace pila::kernels {
+namespace pila::kernels::image_test {
 namespace {
 
 using test::close_each;
@@ -155,4 +155,4 @@ TEST(ReferenceResize, RefusesToMakePixelsOutOfNothing) {
 }
 
 }  // namespace
-}  // namespace pila::kernels
+}  // namespace pila::kernels::image_test

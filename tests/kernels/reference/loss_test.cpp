@@ -12,7 +12,7 @@
 #include "tests/support/random_data.h"
 #include "tests/support/run_kernel.h"
 
-namespace pila::kernels {
+namespace pila::kernels::loss_test {
 namespace {
 
 using test::close_each;
@@ -192,4 +192,4 @@ TEST(ReferenceCrossEntropy, OfNoRowsIsNothing) {
 }
 
 }  // namespace
-}  // namespace pila::kernels
+}  // namespace pila::kernels::loss_test

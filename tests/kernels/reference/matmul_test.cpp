@@ -8,7 +8,7 @@
 #include "tests/support/random_data.h"
 #include "tests/support/run_kernel.h"
 
-namespace pila::kernels {
+namespace pila::kernels::matmul_test {
 namespace {
 
 using test::close_by_norm;
@@ -112,4 +112,4 @@ TEST(ReferenceMatmul, SumOfNoProductsIsTheEpilogueOfZero) {
 }
 
 }  // namespace
-}  // namespace pila::kernels
+}  // namespace pila::kernels::matmul_test

@@ -11,7 +11,7 @@
 #include "tests/support/random_data.h"
 #include "tests/support/run_kernel.h"
 
-namespace pila::kernels {
+namespace pila::kernels::norm_test {
 namespace {
 
 using test::close_by_norm;
@@ -259,4 +259,4 @@ TEST(ReferenceMovingAverage, MovesTowardsTheValue) {
 }
 
 }  // namespace
-}  // namespace pila::kernels
+}  // namespace pila::kernels::norm_test

@@ -10,7 +10,7 @@
 #include "tests/support/random_data.h"
 #include "tests/support/run_kernel.h"
 
-namespace pila::kernels {
+namespace pila::kernels::optimizer_test {
 namespace {
 
 using test::close_by_norm;
@@ -137,4 +137,4 @@ TEST(ReferenceAdam, DecayIsAppliedToTheWeightBeforeTheStep) {
 }
 
 }  // namespace
-}  // namespace pila::kernels
+}  // namespace pila::kernels::optimizer_test

@@ -12,7 +12,7 @@
 #include "tests/support/random_data.h"
 #include "tests/support/run_kernel.h"
 
-namespace pila::kernels {
+namespace pila::kernels::pool_test {
 namespace {
 
 using test::close_by_norm;
@@ -166,4 +166,4 @@ TEST(ReferencePad, OfAnEmptyImageIsAllBorder) {
 }
 
 }  // namespace
-}  // namespace pila::kernels
+}  // namespace pila::kernels::pool_test

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <set>
 
-namespace pila::kernels {
+namespace pila::kernels::random_test {
 namespace {
 
 std::array<std::uint32_t, 4> words(const Philox4& block) {
@@ -61,4 +61,4 @@ TEST(Philox, UniformHasTheRightMoments) {
 }
 
 }  // namespace
-}  // namespace pila::kernels
+}  // namespace pila::kernels::random_test

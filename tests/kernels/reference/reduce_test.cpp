@@ -11,7 +11,7 @@
 #include "tests/support/random_data.h"
 #include "tests/support/run_kernel.h"
 
-namespace pila::kernels {
+namespace pila::kernels::reduce_test {
 namespace {
 
 using test::close_by_norm;
@@ -81,4 +81,4 @@ TEST(ReferenceReduce, SumOfNothingIsZeroAndItsMeanNaN) {
 }
 
 }  // namespace
-}  // namespace pila::kernels
+}  // namespace pila::kernels::reduce_test
