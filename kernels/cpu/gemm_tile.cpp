@@ -39,12 +39,11 @@ struct Sums {
   // Adds the outer product of one column of a and one row of b.
   template <class Element>
   HWY_INLINE void add(const Element& a, const float* HWY_RESTRICT b) {
-    const FloatTag d;
     FloatVector row[kVectors];
-    PILA_UNROLL for (int v = 0; v < kVectors; ++v) row[v] = hn::LoadU(d, b + v * kLanes);
+    PILA_UNROLL for (int v = 0; v < kVectors; ++v) row[v] = load_factor(b + v * kLanes);
     PILA_UNROLL for (int r = 0; r < kRows; ++r) {
-      const FloatVector element = hn::Set(d, a(r));
-      PILA_UNROLL for (int v = 0; v < kVectors; ++v) at[r][v] = hn::MulAdd(element, row[v], at[r][v]);
+      const FloatVector element = broadcast_factor(a(r));
+      PILA_UNROLL for (int v = 0; v < kVectors; ++v) at[r][v] = add_product(element, row[v], at[r][v]);
     }
   }
 
@@ -156,10 +155,10 @@ void row_tile(const float* const* rows, std::int64_t taps, std::int64_t depth, c
     for (; p + kStep <= depth; p += kStep) {
       PILA_UNROLL for (int step = 0; step < kStep; ++step, b += b_stride) {
         ahead.fetch();
-        sums.add([&](int r) { return a[r][p + step]; }, b);
+        sums.add([&](int r) { return a[r] + p + step; }, b);
       }
     }
-    for (; p < depth; ++p, b += b_stride) sums.add([&](int r) { return a[r][p]; }, b);
+    for (; p < depth; ++p, b += b_stride) sums.add([&](int r) { return a[r] + p; }, b);
   }
   sums.finish(out);
 }
@@ -174,10 +173,10 @@ void column_tile(const float* a, std::int64_t a_stride, std::int64_t depth, cons
   for (; p + kStep <= depth; p += kStep) {
     PILA_UNROLL for (int step = 0; step < kStep; ++step, a += a_stride, b += b_stride) {
       ahead.fetch();
-      sums.add([&](int r) { return a[r]; }, b);
+      sums.add([&](int r) { return a + r; }, b);
     }
   }
-  for (; p < depth; ++p, a += a_stride, b += b_stride) sums.add([&](int r) { return a[r]; }, b);
+  for (; p < depth; ++p, a += a_stride, b += b_stride) sums.add([&](int r) { return a + r; }, b);
   sums.finish(out);
 }
 

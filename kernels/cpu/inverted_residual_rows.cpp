@@ -171,7 +171,7 @@ void make_rows(const BlockJob& job, const InputRows& x, std::int64_t chunk, floa
                      plan.chunks.begin(chunk) * kLanes, planes, ring, begin, end);
   }
   const auto* from = static_cast<const typename Step::Element*>(x.data) + pixel * plan.expand_depth;
-  constexpr int kMost = std::is_same_v<typename Step::Element, float> ? kChunkVectors : kMaxVectors;
+  constexpr int kMost = std::is_same_v<typename Step::Element, float> ? HWY_MIN(kChunkVectors, kMaxVectors) : kMaxVectors;
   with_constant<kMost>(static_cast<int>(planes), [&](auto vectors) {
     const float* weights = job.weights + plan.chunk_at(chunk);
 #if PILA_MATRIX_UNIT

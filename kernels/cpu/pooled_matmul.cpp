@@ -16,7 +16,7 @@ struct PooledPanels {
   explicit PooledPanels(const PooledMatmul& args)
       : rows(args.batch * args.rows, args.k),
         depth(kRounds ? rows.planes * rows.depth : args.k),
-        width(kPoolVectors * panel_sizes().lanes),
+        width(panel_sizes().pool_vectors * panel_sizes().lanes),
         count(ceil_div(args.n, width)) {}
 
   std::int64_t at(std::int64_t panel) const { return panel * width * (depth + kElement<Element>.head_rows); }

@@ -10,7 +10,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
 
-PanelSizes get_panel_sizes() { return {static_cast<int>(kFloatLanes), kMaxVectors}; }
+PanelSizes get_panel_sizes() { return {static_cast<int>(kFloatLanes), kMaxVectors, kPoolVectors}; }
 
 }  // namespace pila::kernels::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

@@ -51,11 +51,10 @@ struct PanelOutput {
   Activation activation;
 };
 
-constexpr int kPoolVectors = 3;
-
 struct PanelSizes {
   int lanes;         // float32 in a vector
   int most_vectors;  // of a panel
+  int pool_vectors;  // of one whose rows' mean is wanted
 };
 
 // Those of the instruction set in use.
@@ -103,7 +102,7 @@ template <class Element>
 struct PanelKernels {
   using Multiply = void (*)(int vectors, std::int64_t rows, const TileRows<Element>& a,
                             const TilePanel<Element>& panel, const PanelOutput& out, const Ahead& ahead);
-  // y, [columns], gets the mean over the rows of activation(a * b + bias). The panel has kPoolVectors.
+  // y, [columns], gets the mean over the rows of activation(a * b + bias). The panel has pool_vectors.
   using Pool = void (*)(std::int64_t rows, const TileRows<Element>& a, const TilePanel<Element>& panel,
                         Activation activation, std::int64_t columns, float* y, const Ahead& ahead);
 

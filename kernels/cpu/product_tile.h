@@ -33,9 +33,11 @@ constexpr std::array<int, 4> kMaxRows = {5, 4, 3, 2};
 #elif HWY_TARGET == HWY_AVX3 || HWY_ARCH_ARM_A64
 constexpr std::array<int, 4> kMaxRows = {14, 12, 8, 6};
 #else
-constexpr std::array<int, 3> kMaxRows = {10, 6, 4};
+constexpr std::array<int, 2> kMaxRows = {10, 6};
 #endif
 constexpr int kMaxVectors = static_cast<int>(kMaxRows.size());
+// Of a panel whose rows' mean is wanted: totals take registers, too.
+constexpr int kPoolVectors = HWY_MIN(3, kMaxVectors);
 
 // One step of a sum: how elements of a and b are read, multiplied and added. Sums are numbers or integers,
 // which keep() turns into numbers of the same bits.
@@ -57,10 +59,10 @@ struct FloatStep : FloatSums {
   using Element = float;
   static constexpr int kDepth = 1;  // elements
   static HWY_INLINE FloatVector factor(IntVector a) { return hn::BitCast(FloatTag(), a); }
-  static HWY_INLINE FloatVector broadcast(const float* a) { return hn::Set(FloatTag(), *a); }
-  static HWY_INLINE FloatVector load(const float* b) { return hn::LoadU(FloatTag(), b); }
+  static HWY_INLINE FloatVector broadcast(const float* a) { return broadcast_factor(a); }
+  static HWY_INLINE FloatVector load(const float* b) { return load_factor(b); }
   static HWY_INLINE FloatVector add(FloatVector a, FloatVector b, FloatVector sum) {
-    return hn::MulAdd(a, b, sum);
+    return add_product(a, b, sum);
   }
 };
 
