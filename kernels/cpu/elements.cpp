@@ -80,14 +80,24 @@ void bfloat16_planes(const float* from, std::int64_t rows, std::int64_t size, co
 
 #endif
 
-void int8_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by, Int8Quad* to,
+void quad_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by, Int8Quad* to,
                std::int64_t count, std::int64_t step) {
   round_all(from, rows, size, to, count, step, Rounding<Int8Quad>(by));
 }
 
-void int8_planes(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
+void quad_planes(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
                  Int8Quad* to, std::int64_t plane, std::int64_t count) {
   round_to_planes(from, rows, size, to, plane, count, Rounding<Int8Quad>(by));
+}
+
+void pair_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by, Int8Pair* to,
+               std::int64_t count, std::int64_t step) {
+  round_all(from, rows, size, to, count, step, Rounding<Int8Pair>(by));
+}
+
+void pair_planes(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
+                 Int8Pair* to, std::int64_t plane, std::int64_t count) {
+  round_to_planes(from, rows, size, to, plane, count, Rounding<Int8Pair>(by));
 }
 
 using RoundToPairs = void (*)(const float*, std::int64_t, std::int64_t, const Quantization&, BFloat16Pair*,
@@ -120,8 +130,10 @@ namespace pila::kernels::cpu {
 namespace {
 HWY_EXPORT(bfloat16_rows_kernel);
 HWY_EXPORT(bfloat16_planes_kernel);
-HWY_EXPORT(int8_rows);
-HWY_EXPORT(int8_planes);
+HWY_EXPORT(quad_rows);
+HWY_EXPORT(quad_planes);
+HWY_EXPORT(pair_rows);
+HWY_EXPORT(pair_planes);
 HWY_EXPORT(compiled_for_matrix_unit);
 }  // namespace
 
@@ -162,12 +174,22 @@ void round_planes(const float* from, std::int64_t rows, std::int64_t size, const
 
 void round_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by, Int8Quad* to,
                 std::int64_t count, std::int64_t step) {
-  HWY_DYNAMIC_DISPATCH(int8_rows)(from, rows, size, by, to, count, step);
+  HWY_DYNAMIC_DISPATCH(quad_rows)(from, rows, size, by, to, count, step);
+}
+
+void round_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by, Int8Pair* to,
+                std::int64_t count, std::int64_t step) {
+  HWY_DYNAMIC_DISPATCH(pair_rows)(from, rows, size, by, to, count, step);
 }
 
 void round_planes(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
                   Int8Quad* to, std::int64_t plane, std::int64_t count) {
-  HWY_DYNAMIC_DISPATCH(int8_planes)(from, rows, size, by, to, plane, count);
+  HWY_DYNAMIC_DISPATCH(quad_planes)(from, rows, size, by, to, plane, count);
+}
+
+void round_planes(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
+                  Int8Pair* to, std::int64_t plane, std::int64_t count) {
+  HWY_DYNAMIC_DISPATCH(pair_planes)(from, rows, size, by, to, plane, count);
 }
 
 }  // namespace pila::kernels::cpu

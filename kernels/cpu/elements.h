@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
+#include <type_traits>
 
 #include "kernels/args/half.h"
 #include "kernels/args/precision.h"
@@ -16,11 +18,19 @@ struct BFloat16Pair {
   std::uint32_t bits;
 };
 
-// The first value in the lowest byte. Those of b have signs; those of a have none, and where the processor
-// only multiplies bytes with signs, kQuadShift is taken off them.
+// Integers of 8 bits, the first one in the lowest byte. Those of b have signs; those of a have none, and
+// where the processor only multiplies bytes with signs, kQuadShift is taken off them.
 struct Int8Quad {
   std::uint32_t bits;
 };
+
+// The same integers in 16 bits each, for processors that do not multiply quads in one instruction.
+struct Int8Pair {
+  std::uint32_t bits;
+};
+
+template <class Element>
+inline constexpr bool kIsInteger = std::is_same_v<Element, Int8Quad> || std::is_same_v<Element, Int8Pair>;
 
 #if defined(__ARM_FEATURE_DOTPROD)
 inline constexpr std::int32_t kQuadShift = 128;
@@ -51,18 +61,20 @@ template <>
 inline constexpr ElementKind kElement<BFloat16Pair> = {2, 1, 8};
 template <>
 inline constexpr ElementKind kElement<Int8Quad> = {4, 2, 8};
-
-inline ElementKind element_kind(Precision precision) {
-  return precision == Precision::bf16 ? kElement<BFloat16Pair>
-         : precision == Precision::i8 ? kElement<Int8Quad>
-                                      : kElement<float>;
-}
+template <>
+inline constexpr ElementKind kElement<Int8Pair> = {2, 2, std::numeric_limits<std::int64_t>::max()};
 
 // What a processor needs for products of pairs, for people; whether this one has it.
 inline constexpr const char* kBFloat16Feature = "AVX-512 BF16";
 bool has_bfloat16();
-// Whether the processor multiplies quads in one instruction; others take several.
+// Whether the processor multiplies quads in one instruction; others multiply pairs.
 bool has_dot_products();
+
+inline ElementKind element_kind(Precision precision) {
+  if (precision == Precision::bf16) return kElement<BFloat16Pair>;
+  if (precision != Precision::i8) return kElement<float>;
+  return has_dot_products() ? kElement<Int8Quad> : kElement<Int8Pair>;
+}
 
 // More values of k might overflow a sum of products of integers.
 constexpr std::int64_t kMostInt8Depth = 65536;
@@ -81,7 +93,11 @@ inline bool multiplies<BFloat16Pair>(DType type, Precision precision, std::int64
 }
 template <>
 inline bool multiplies<Int8Quad>(DType type, Precision precision, std::int64_t k) {
-  return type == DType::f32 && precision == Precision::i8 && k <= kMostInt8Depth;
+  return type == DType::f32 && precision == Precision::i8 && k <= kMostInt8Depth && has_dot_products();
+}
+template <>
+inline bool multiplies<Int8Pair>(DType type, Precision precision, std::int64_t k) {
+  return type == DType::f32 && precision == Precision::i8 && k <= kMostInt8Depth && !has_dot_products();
 }
 
 // Rounds rows of `size` numbers to rows of `count` elements, with zeros behind, `step` elements apart.
@@ -91,6 +107,8 @@ void round_rows(const float* from, std::int64_t rows, std::int64_t size, const Q
                 BFloat16Pair* to, std::int64_t count, std::int64_t step);
 void round_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by, Int8Quad* to,
                 std::int64_t count, std::int64_t step);
+void round_rows(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by, Int8Pair* to,
+                std::int64_t count, std::int64_t step);
 
 // The same to planes, which have `count` elements of every row: plane p of row r begins at to + p * plane +
 // r * count. Zeros fill the last plane.
@@ -98,5 +116,7 @@ void round_planes(const float* from, std::int64_t rows, std::int64_t size, const
                   BFloat16Pair* to, std::int64_t plane, std::int64_t count);
 void round_planes(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
                   Int8Quad* to, std::int64_t plane, std::int64_t count);
+void round_planes(const float* from, std::int64_t rows, std::int64_t size, const Quantization& by,
+                  Int8Pair* to, std::int64_t plane, std::int64_t count);
 
 }  // namespace pila::kernels::cpu

@@ -267,7 +267,8 @@ Kernel<InvertedResidual> kernel(const char* name) {
 void add_inverted_residual_kernels(KernelTable& table) {
   table.inverted_residual.add(kernel<float>("inverted_residual_f32"));
   table.inverted_residual.add(kernel<BFloat16Pair>("inverted_residual_bf16"));
-  table.inverted_residual.add(kernel<Int8Quad>("inverted_residual_i8"));
+  table.inverted_residual.add(has_dot_products() ? kernel<Int8Quad>("inverted_residual_i8")
+                                                 : kernel<Int8Pair>("inverted_residual_i8"));
 }
 
 }  // namespace pila::kernels::cpu

@@ -171,7 +171,8 @@ void make_rows(const BlockJob& job, const InputRows& x, std::int64_t chunk, floa
                      plan.chunks.begin(chunk) * kLanes, planes, ring, begin, end);
   }
   const auto* from = static_cast<const typename Step::Element*>(x.data) + pixel * plan.expand_depth;
-  constexpr int kMost = std::is_same_v<typename Step::Element, float> ? HWY_MIN(kChunkVectors, kMaxVectors) : kMaxVectors;
+  constexpr int kMost =
+      std::is_same_v<typename Step::Element, float> ? HWY_MIN(kChunkVectors, kMaxVectors) : kMaxVectors;
   with_constant<kMost>(static_cast<int>(planes), [&](auto vectors) {
     const float* weights = job.weights + plan.chunk_at(chunk);
 #if PILA_MATRIX_UNIT
@@ -279,12 +280,23 @@ FilterChunk filter_chunk_bf16([[maybe_unused]] bool tiled) {
 #endif
 }
 
-FilterChunk filter_chunk_i8([[maybe_unused]] bool tiled) {
+FilterChunk filter_chunk_quads([[maybe_unused]] bool tiled) {
 #if PILA_MATRIX_UNIT
   if (tiled) return filter_chunk<TileStep<Int8Quad>>;
 #endif
-  return with_int8_step(has_dot_products(),
-                        [](auto step) -> FilterChunk { return filter_chunk<decltype(step)>; });
+#if PILA_DOT_PRODUCTS
+  return filter_chunk<Int8DotStep>;
+#else
+  return nullptr;
+#endif
+}
+
+FilterChunk filter_chunk_pairs(bool) {
+#if PILA_NO_DOT_PRODUCTS
+  return filter_chunk<Int8PairStep>;
+#else
+  return nullptr;
+#endif
 }
 
 // Where there is no project: the filtered pixels as they are.
@@ -313,7 +325,8 @@ namespace pila::kernels::cpu {
 HWY_EXPORT(clear_borders);
 HWY_EXPORT(filter_chunk_f32);
 HWY_EXPORT(filter_chunk_bf16);
-HWY_EXPORT(filter_chunk_i8);
+HWY_EXPORT(filter_chunk_quads);
+HWY_EXPORT(filter_chunk_pairs);
 HWY_EXPORT(copy_pixels);
 
 template <>
@@ -326,7 +339,11 @@ FilterChunk filter_chunk<BFloat16Pair>(bool tiled) {
 }
 template <>
 FilterChunk filter_chunk<Int8Quad>(bool tiled) {
-  return HWY_DYNAMIC_DISPATCH(filter_chunk_i8)(tiled);
+  return HWY_DYNAMIC_DISPATCH(filter_chunk_quads)(tiled);
+}
+template <>
+FilterChunk filter_chunk<Int8Pair>(bool tiled) {
+  return HWY_DYNAMIC_DISPATCH(filter_chunk_pairs)(tiled);
 }
 
 void clear_borders(const BlockJob& job, const BlockScratch& scratch) {

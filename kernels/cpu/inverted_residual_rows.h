@@ -55,6 +55,8 @@ template <>
 FilterChunk filter_chunk<BFloat16Pair>(bool tiled);
 template <>
 FilterChunk filter_chunk<Int8Quad>(bool tiled);
+template <>
+FilterChunk filter_chunk<Int8Pair>(bool tiled);
 
 // Zeros where rows of the ring stand out of the image; before the first filter_chunk() of an image.
 void clear_borders(const BlockJob& job, const BlockScratch& scratch);

@@ -96,7 +96,7 @@ Kernel<Matmul> kernel(const char* name) {
 
 void add_rounded_matmul_kernels(KernelTable& table) {
   table.matmul.add(kernel<BFloat16Pair>("matmul_bf16"));
-  table.matmul.add(kernel<Int8Quad>("matmul_i8"));
+  table.matmul.add(has_dot_products() ? kernel<Int8Quad>("matmul_i8") : kernel<Int8Pair>("matmul_i8"));
 }
 
 }  // namespace pila::kernels::cpu

@@ -122,7 +122,8 @@ Kernel<PooledMatmul> kernel(const char* name) {
 void add_pooled_matmul_kernels(KernelTable& table) {
   table.pooled_matmul.add(kernel<float>("pooled_matmul_f32"));
   table.pooled_matmul.add(kernel<BFloat16Pair>("pooled_matmul_bf16"));
-  table.pooled_matmul.add(kernel<Int8Quad>("pooled_matmul_i8"));
+  table.pooled_matmul.add(has_dot_products() ? kernel<Int8Quad>("pooled_matmul_i8")
+                                             : kernel<Int8Pair>("pooled_matmul_i8"));
 }
 
 }  // namespace pila::kernels::cpu

@@ -34,7 +34,7 @@ class ColumnElements {
  public:
   ColumnElements(const ProductWeights& weights, std::int64_t column, std::int64_t width)
       : weights_(weights), column_(column) {
-    if constexpr (std::is_same_v<Element, Int8Quad>) {
+    if constexpr (kIsInteger<Element>) {
       for (std::int64_t c = 0; c < width; ++c) {
         float largest = 0;
         for (std::int64_t row = 0; row < weights.rows; ++row) {
@@ -52,6 +52,9 @@ class ColumnElements {
         quad.bits |= static_cast<std::uint32_t>(static_cast<std::uint8_t>(rounded(4 * row + i, c))) << 8 * i;
       }
       return quad;
+    } else if constexpr (std::is_same_v<Element, Int8Pair>) {
+      const auto half = [&](std::int64_t i) { return static_cast<std::uint16_t>(rounded(2 * row + i, c)); };
+      return {half(0) | static_cast<std::uint32_t>(half(1)) << 16};
     } else if constexpr (std::is_same_v<Element, BFloat16Pair>) {
       return bfloat16_pair(value(2 * row, c), value(2 * row + 1, c));
     } else {
@@ -93,7 +96,7 @@ template <class Element>
 void pack_folded(const ProductWeights& weights, const ProductColumns& product, float* to) {
   const std::int64_t width = product.vectors.total * product.lanes / 2;
   const ColumnElements<Element> b(weights, 0, width);
-  if constexpr (std::is_same_v<Element, Int8Quad>) {
+  if constexpr (kIsInteger<Element>) {
     std::fill_n(to, 4 * width, 0.0f);  // two sums of a column are added as integers
     for (std::int64_t c = 0; c < width; ++c) {
       to[c] = b.offset(c);
@@ -130,7 +133,7 @@ float* pack_panel(const ProductWeights& weights, std::int64_t depth, std::int64_
                   float* to) {
   const ColumnElements<Element> b(weights, column, width);
   for (std::int64_t c = 0; c < width; ++c) {
-    if constexpr (std::is_same_v<Element, Int8Quad>) {
+    if constexpr (kIsInteger<Element>) {
       to[c] = b.offset(c);
       to[width + c] = b.scale(c);
     } else {
@@ -200,6 +203,7 @@ void ProductColumns::multiply(std::int64_t panel, const float* weights, std::int
 PILA_INSTANTIATE(float);
 PILA_INSTANTIATE(BFloat16Pair);
 PILA_INSTANTIATE(Int8Quad);
+PILA_INSTANTIATE(Int8Pair);
 #undef PILA_INSTANTIATE
 
 }  // namespace pila::kernels::cpu

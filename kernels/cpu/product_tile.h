@@ -72,10 +72,10 @@ struct WordStep : SumsOfStep {
   using Element = ElementOfWords;
   static constexpr int kDepth = 1;
   static HWY_INLINE IntVector broadcast_word(const Element* a) {
-    return hn::BitCast(IntTag(), hn::Set(WordTag(), a->bits));
+    return hn::BitCast(IntTag(), broadcast_factor(&a->bits));
   }
   static HWY_INLINE IntVector load_words(const Element* b) {
-    return hn::BitCast(IntTag(), hn::LoadU(WordTag(), &b->bits));
+    return hn::BitCast(IntTag(), load_factor(&b->bits));
   }
 };
 
@@ -102,40 +102,15 @@ struct Int8DotStep : WordStep<Int8Quad, IntSums> {
 #endif
 
 #if PILA_NO_DOT_PRODUCTS
-// Even and odd bytes apart, as 16 bits each.
-struct Int8ShortsStep : WordStep<Int8Quad, IntSums> {
-  struct Shorts {
-    ShortVector even, odd;
-  };
-  static HWY_INLINE Shorts factor(IntVector a) {
-    const hn::RebindToUnsigned<ShortTag> d;
-    const auto shorts = hn::BitCast(d, a);
-    return {hn::BitCast(ShortTag(), hn::And(shorts, hn::Set(d, 0xFF))),
-            hn::BitCast(ShortTag(), hn::ShiftRight<8>(shorts))};
-  }
-  static HWY_INLINE Shorts broadcast(const Element* a) { return factor(broadcast_word(a)); }
-  static HWY_INLINE Shorts load(const Element* b) {
-    const auto shorts = hn::BitCast(ShortTag(), load_words(b));
-    return {hn::ShiftRight<8>(hn::ShiftLeft<8>(shorts)), hn::ShiftRight<8>(shorts)};
-  }
-  static HWY_INLINE IntVector add(const Shorts& a, const Shorts& b, IntVector sum) {
-    return hn::Add(sum, hn::Add(short_products(a.even, b.even), short_products(a.odd, b.odd)));
+struct Int8PairStep : WordStep<Int8Pair, IntSums> {
+  static HWY_INLINE IntVector factor(IntVector a) { return a; }
+  static HWY_INLINE IntVector broadcast(const Element* a) { return broadcast_word(a); }
+  static HWY_INLINE IntVector load(const Element* b) { return load_words(b); }
+  static HWY_INLINE IntVector add(IntVector a, IntVector b, IntVector sum) {
+    return add_short_products(a, b, sum);
   }
 };
 #endif
-
-// Returns make(step) of the step for integers that suits the processor.
-template <class Make>
-auto with_int8_step([[maybe_unused]] bool has_dot_products, const Make& make) {
-#if PILA_NO_DOT_PRODUCTS && PILA_DOT_PRODUCTS
-  if (!has_dot_products) return make(Int8ShortsStep());
-#endif
-#if PILA_DOT_PRODUCTS
-  return make(Int8DotStep());
-#else
-  return make(Int8ShortsStep());
-#endif
-}
 
 // Two elements at once, in the even and the odd lanes, whose sums are to be added in the end: for few
 // columns, which leave no vector half empty that way, and need fewer loads for each product. Reads one

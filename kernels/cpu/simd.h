@@ -31,15 +31,18 @@ using FloatVector = hn::Vec<FloatTag>;
 constexpr std::size_t kFloatLanes = hn::MaxLanes(FloatTag());
 
 // What the innermost loops of products are made of: vectors of one factor, numbers of the other in all lanes,
-// and sums. AVX2 has just as many registers as these loops take. Compilers waste some, and read memory anew in
-// each multiplication, more often than the processor can: so there the order of steps is fixed.
+// and sums. T: float, or a word. AVX2 has just as many registers as these loops take. Compilers waste some,
+// and read memory anew in each multiplication, more often than the processor can: so there the order of steps
+// is fixed.
 #if HWY_TARGET == HWY_AVX2
-HWY_INLINE FloatVector load_factor(const float* from) {
+template <class T>
+HWY_INLINE FloatVector load_factor(const T* from) {
   FloatVector v;
   asm volatile("vmovups %1, %0" : "=x"(v.raw) : "m"(*reinterpret_cast<const __m256_u*>(from)));
   return v;
 }
-HWY_INLINE FloatVector broadcast_factor(const float* from) {
+template <class T>
+HWY_INLINE FloatVector broadcast_factor(const T* from) {
   FloatVector v;
   asm volatile("vbroadcastss %1, %0" : "=x"(v.raw) : "m"(*from));
   return v;
@@ -49,8 +52,14 @@ HWY_INLINE FloatVector add_product(FloatVector a, FloatVector b, FloatVector sum
   return sum;
 }
 #else
-HWY_INLINE FloatVector load_factor(const float* from) { return hn::LoadU(FloatTag(), from); }
-HWY_INLINE FloatVector broadcast_factor(const float* from) { return hn::Set(FloatTag(), *from); }
+template <class T>
+HWY_INLINE FloatVector load_factor(const T* from) {
+  return hn::BitCast(FloatTag(), hn::LoadU(hn::Rebind<T, FloatTag>(), from));
+}
+template <class T>
+HWY_INLINE FloatVector broadcast_factor(const T* from) {
+  return hn::BitCast(FloatTag(), hn::Set(hn::Rebind<T, FloatTag>(), *from));
+}
 HWY_INLINE FloatVector add_product(FloatVector a, FloatVector b, FloatVector sum) {
   return hn::MulAdd(a, b, sum);
 }

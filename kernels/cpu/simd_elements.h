@@ -85,20 +85,22 @@ HWY_INLINE IntVector add_quad_products(IntVector a, IntVector b, IntVector sum) 
 
 #if PILA_NO_DOT_PRODUCTS
 
-using ShortTag = hn::Repartition<std::int16_t, FloatTag>;
-using ShortVector = hn::Vec<ShortTag>;
-
-// a * b over both halves of each word.
-HWY_INLINE IntVector short_products(ShortVector a, ShortVector b) {
+// sum + a * b over both halves of each word.
+HWY_INLINE IntVector add_short_products(IntVector a, IntVector b, IntVector sum) {
 #if HWY_ARCH_ARM_A64
-  return IntVector(
-      vpaddq_s32(vmull_s16(vget_low_s16(a.raw), vget_low_s16(b.raw)), vmull_high_s16(a.raw, b.raw)));
+  const int16x8_t x = vreinterpretq_s16_s32(a.raw), y = vreinterpretq_s16_s32(b.raw);
+  return hn::Add(sum,
+                 IntVector(vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y))));
 #elif HWY_TARGET <= HWY_AVX3
-  return IntVector{_mm512_madd_epi16(a.raw, b.raw)};
+  return hn::Add(sum, IntVector{_mm512_madd_epi16(a.raw, b.raw)});
 #elif HWY_TARGET == HWY_AVX2
-  return IntVector{_mm256_madd_epi16(a.raw, b.raw)};
+  __m256i products;  // see load_factor()
+  asm volatile("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
+               : "+x"(sum.raw), "=&x"(products)
+               : "x"(a.raw), "x"(b.raw));
+  return sum;
 #else
-  return IntVector{_mm_madd_epi16(a.raw, b.raw)};
+  return hn::Add(sum, IntVector{_mm_madd_epi16(a.raw, b.raw)});
 #endif
 }
 
@@ -126,36 +128,68 @@ class Rounding<BFloat16Pair> {
 };
 #endif
 
-// quantize() less kQuadShift.
-template <>
-class Rounding<Int8Quad> {
+// quantize() of a vector of numbers.
+class Quantizer {
  public:
-  explicit Rounding(const Quantization& by)
+  explicit Quantizer(const Quantization& by)
       : steps_(1.0f / by.scale),
         low_(static_cast<float>(-by.zero)),
         high_(static_cast<float>(255 - by.zero)),
         zero_(by.zero) {}
 
-  HWY_INLINE void operator()(FloatVector v, Int8Quad* to) const {
+  HWY_INLINE IntVector operator()(FloatVector v) const {
     const FloatTag d;
-    const IntTag di;
     const auto steps = hn::Mul(v, hn::Set(d, steps_));
     const auto bounded = hn::Min(hn::Max(steps, hn::Set(d, low_)), hn::Set(d, high_));
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
     // What is bounded needs none of Highway's care for what is too large or negative.
-    const __m512i q = _mm512_add_epi32(_mm512_cvtps_epi32(bounded.raw), hn::Set(di, zero_).raw);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(q));
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+    const IntVector nearest{_mm512_cvtps_epi32(bounded.raw)};
+#elif HWY_TARGET == HWY_AVX2
+    const IntVector nearest{_mm256_cvtps_epi32(bounded.raw)};
+#else
+    const IntVector nearest = hn::NearestInt(bounded);
+#endif
+    return hn::Add(nearest, hn::Set(IntTag(), zero_));
+  }
+
+ private:
+  const float steps_, low_, high_;
+  const std::int32_t zero_;
+};
+
+// Less kQuadShift.
+template <>
+class Rounding<Int8Quad> {
+ public:
+  explicit Rounding(const Quantization& by) : quantize_(by) {}
+
+  HWY_INLINE void operator()(FloatVector v, Int8Quad* to) const {
+    const auto q = quantize_(v);
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(q.raw));
 #else
     const hn::Rebind<std::uint8_t, FloatTag> bytes;
-    const auto q = hn::Add(hn::NearestInt(bounded), hn::Set(di, zero_));
     const auto shifted = hn::Xor(hn::DemoteTo(bytes, q), hn::Set(bytes, std::uint8_t{kQuadShift}));
     hn::StoreU(shifted, bytes, reinterpret_cast<std::uint8_t*>(to));
 #endif
   }
 
  private:
-  const float steps_, low_, high_;
-  const std::int32_t zero_;
+  const Quantizer quantize_;
+};
+
+template <>
+class Rounding<Int8Pair> {
+ public:
+  explicit Rounding(const Quantization& by) : quantize_(by) {}
+
+  HWY_INLINE void operator()(FloatVector v, Int8Pair* to) const {
+    const hn::Rebind<std::int16_t, FloatTag> shorts;
+    hn::StoreU(hn::DemoteTo(shorts, quantize_(v)), shorts, reinterpret_cast<std::int16_t*>(to));
+  }
+
+ private:
+  const Quantizer quantize_;
 };
 
 }  // namespace pila::kernels::cpu::HWY_NAMESPACE

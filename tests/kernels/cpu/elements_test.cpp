@@ -55,77 +55,100 @@ TEST(BFloat16, RoundsTiesToEvenAndKeepsSpecialNumbers) {
   EXPECT_EQ(value_of(to.data(), 1), 0) << "subnormal";
 }
 
-TEST(Int8, QuantizesRowsAndPutsZerosBehindThem) {
-  constexpr std::size_t kRows = 3;
+// Integers of 8 bits, four or two to an element.
+template <class Integers>
+class Int8 : public testing::Test {
+ protected:
+  static constexpr std::int64_t kValues = kElement<Integers>.values, kBits = 32 / kValues;
+
+  // Number i of an array.
+  static int value(const Integers* array, std::int64_t i) {
+    return static_cast<int>(array[i / kValues].bits >> (i % kValues * kBits) & ((1u << kBits) - 1));
+  }
+  // What stands there for a quantized number.
+  static int stored(int quantized) {
+    return std::is_same_v<Integers, Int8Quad> ? quantized ^ kQuadShift : quantized;
+  }
+  static std::int64_t elements(std::int64_t values) { return (values + kValues - 1) / kValues; }
+};
+
+using Kinds = testing::Types<Int8Quad, Int8Pair>;
+TYPED_TEST_SUITE(Int8, Kinds);
+
+TYPED_TEST(Int8, QuantizesRowsAndPutsZerosBehindThem) {
+  constexpr std::int64_t kRows = 3;
   for (const Quantization by :
        {Quantization{0.011f, 100}, Quantization{0.004f, 0}, Quantization{0.5f, 200}}) {
-    for (const std::size_t size : {1, 3, 4, 15, 16, 17, 33, 100}) {
-      for (const std::size_t more : {0, 1, 20}) {
-        const std::size_t quads = (size + 3) / 4 + more;
-        const test::GuardedBuffer<float> from(test::uniform_data<float>(kRows * size, size));
-        test::GuardedBuffer<std::uint32_t> to(kRows * quads);
-        round_rows(from.data(), kRows, static_cast<std::int64_t>(size), by,
-                   reinterpret_cast<Int8Quad*>(to.data()), static_cast<std::int64_t>(quads),
-                   static_cast<std::int64_t>(quads));
-        EXPECT_TRUE(to.check(test::Written::all)) << size << " to " << quads << " quads";
-        for (std::size_t i = 0; i < kRows * size; ++i) {
-          const std::size_t r = i / size, p = i % size;
-          const auto value = static_cast<std::uint8_t>(to[r * quads + p / 4] >> (p % 4 * 8));
-          ASSERT_EQ(value ^ kQuadShift, quantize(from[i], by)) << from[i];
-        }
-        for (std::size_t r = 0; r < kRows; ++r) {
-          for (std::size_t q = (size + 3) / 4; q < quads; ++q) ASSERT_EQ(to[r * quads + q], 0u);
+    for (const std::int64_t size : {1, 3, 4, 15, 16, 17, 33, 100}) {
+      for (const std::int64_t more : {0, 1, 20}) {
+        const std::int64_t count = this->elements(size) + more;
+        const test::GuardedBuffer<float> from(test::uniform_data<float>(
+            static_cast<std::size_t>(kRows * size), static_cast<std::uint64_t>(size)));
+        test::GuardedBuffer<std::uint32_t> to(static_cast<std::size_t>(kRows * count));
+        auto* const array = reinterpret_cast<TypeParam*>(to.data());
+        round_rows(from.data(), kRows, size, by, array, count, count);
+        EXPECT_TRUE(to.check(test::Written::all)) << size << " to " << count << " elements";
+        for (std::int64_t i = 0; i < kRows * count * this->kValues; ++i) {
+          const std::int64_t row = i / (count * this->kValues), place = i % (count * this->kValues);
+          if (place < size) {
+            const float number = from[static_cast<std::size_t>(row * size + place)];
+            ASSERT_EQ(this->value(array, i), this->stored(quantize(number, by))) << number;
+          } else if (place >= this->elements(size) * this->kValues) {
+            ASSERT_EQ(this->value(array, i), 0) << size << ", " << place;
+          }
         }
       }
     }
   }
 }
 
-TEST(Int8, QuantizesRowsIntoPlacesAndPlanes) {
-  constexpr std::int64_t kRows = 5, kStep = 9, kCount = 6;
+TYPED_TEST(Int8, QuantizesRowsIntoPlacesAndPlanes) {
+  constexpr std::int64_t kRows = 5;
+  const TypeParam unwritten{0xABABABAB};
+  const int nothing = this->value(&unwritten, 0);
+  const std::int64_t count = this->elements(24), step = count + 3;
   const Quantization by{0.011f, 100};
   for (const std::int64_t size : {16, 20, 64, 72}) {
     const auto from = test::uniform_data<float>(static_cast<std::size_t>(kRows * size), 1);
     const auto value_at = [&](std::int64_t row, std::int64_t i) {
-      return i < size ? quantize(from[static_cast<std::size_t>(row * size + i)], by) ^ kQuadShift : 0;
+      return i < size ? this->stored(quantize(from[static_cast<std::size_t>(row * size + i)], by)) : 0;
     };
-    if (size <= 4 * kCount) {
-      std::vector<Int8Quad> to(kRows * kStep, Int8Quad{0xABABABAB});
-      round_rows(from.data(), kRows, size, by, to.data(), kCount, kStep);
+    if (size <= 24) {
+      std::vector<TypeParam> to(static_cast<std::size_t>(kRows * step), unwritten);
+      round_rows(from.data(), kRows, size, by, to.data(), count, step);
       for (std::int64_t r = 0; r < kRows; ++r) {
-        for (std::int64_t i = 0; i < 4 * kStep; ++i) {
-          const std::uint32_t quad = to[static_cast<std::size_t>(r * kStep + i / 4)].bits;
-          ASSERT_EQ(quad >> i % 4 * 8 & 0xFF, i < 4 * kCount ? value_at(r, i) : 0xAB) << size << ", " << i;
+        for (std::int64_t i = 0; i < step * this->kValues; ++i) {
+          ASSERT_EQ(this->value(to.data() + r * step, i), i < 24 ? value_at(r, i) : nothing)
+              << size << ", " << i;
         }
       }
     }
     // Planes of 16 values, of 64, as a matrix unit reads them.
-    for (const std::int64_t count : {4, 16}) {
-      const std::int64_t planes = (size + 4 * count - 1) / (4 * count), plane = kRows * count;
-      std::vector<Int8Quad> to(static_cast<std::size_t>(planes * plane), Int8Quad{0xABABABAB});
-      round_planes(from.data(), kRows, size, by, to.data(), plane, count);
+    for (const std::int64_t values : {16, 64}) {
+      const std::int64_t width = this->elements(values), planes = (size + values - 1) / values;
+      std::vector<TypeParam> to(static_cast<std::size_t>(planes * kRows * width), unwritten);
+      round_planes(from.data(), kRows, size, by, to.data(), kRows * width, width);
       for (std::int64_t r = 0; r < kRows; ++r) {
-        for (std::int64_t i = 0; i < planes * 4 * count; ++i) {
-          const std::int64_t at = i / (4 * count) * plane + r * count + i % (4 * count) / 4;
-          const std::uint32_t quad = to[static_cast<std::size_t>(at)].bits;
-          ASSERT_EQ(quad >> i % 4 * 8 & 0xFF, value_at(r, i)) << size << " in " << count << ", " << i;
+        for (std::int64_t i = 0; i < planes * values; ++i) {
+          const TypeParam* row = to.data() + (i / values * kRows + r) * width;
+          ASSERT_EQ(this->value(row, i % values), value_at(r, i)) << size << " in " << values << ", " << i;
         }
       }
     }
   }
 }
 
-TEST(Int8, CutsOffWhatItCannotReachAndRoundsTiesToEven) {
+TYPED_TEST(Int8, CutsOffWhatItCannotReachAndRoundsTiesToEven) {
   const Quantization by{0.5f, 10};
   const float infinity = std::numeric_limits<float>::infinity();
   const std::vector<float> from = {-5,    -5.5f, -1e30f, -infinity, 122.5f,        123,
                                    1e30f, 0.25f, 0.75f,  infinity,  std::nanf(""), 0};
   const std::vector<int> expected = {0, 0, 0, 0, 255, 255, 255, 10, 12, 255, 0, 10};
-  std::vector<Int8Quad> to(3);
-  round_rows(from.data(), 1, static_cast<std::int64_t>(from.size()), by, to.data(), 3, 3);
+  const std::int64_t count = this->elements(12);
+  std::vector<TypeParam> to(static_cast<std::size_t>(count));
+  round_rows(from.data(), 1, 12, by, to.data(), count, count);
   for (std::size_t i = 0; i < from.size(); ++i) {
-    const auto value = static_cast<int>(to[i / 4].bits >> (i % 4 * 8) & 0xFF);
-    EXPECT_EQ(value ^ kQuadShift, expected[i]) << from[i];
+    EXPECT_EQ(this->value(to.data(), static_cast<std::int64_t>(i)), this->stored(expected[i])) << from[i];
     EXPECT_EQ(quantize(from[i], by), expected[i]) << from[i];
   }
 }
