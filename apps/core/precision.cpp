@@ -12,7 +12,8 @@ const std::map<std::string, Precision>& precision_names() {
   static const std::map<std::string, Precision> names = [] {
     std::map<std::string, Precision> all{
         {"fp32", Precision::f32}, {"fp16", Precision::f16}, {"bf16", Precision::bf16}};
-    for (const Precision known : {Precision::f32, Precision::f16, Precision::bf16, Precision::i8}) {
+    for (const Precision known :
+         {Precision::f32, Precision::tf32, Precision::f16, Precision::bf16, Precision::i8}) {
       all[to_string(known)] = known;
     }
     return all;
@@ -23,11 +24,13 @@ const std::map<std::string, Precision>& precision_names() {
 void add_precision_option(CLI::App& app, std::optional<Precision>& precision) {
   app.add_option_function<std::string>(
          "--precision", [&precision](const std::string& name) { precision = precision_names().at(name); },
-         "how the network is computed: on a GPU all of it in float32, bfloat16 or float16 (its default); on "
-         "a processor its products in bfloat16, where it multiplies that, or in int8 (the default of models "
+         "how the network is computed: on a GPU all of it in float32, bfloat16 or float16 (its default), or "
+         "in "
+         "float32 with products in tf32; on a processor its products in bfloat16, where it multiplies that, "
+         "or in int8 (the default of models "
          "of pila-export --precision int8)")
       ->check(CLI::IsMember(precision_names()))
-      ->type_name("float32|float16|bfloat16|int8");
+      ->type_name("float32|tf32|float16|bfloat16|int8");
 }
 
 PlanOptions plan_options(const Device& device, const ModelDescription& model,

@@ -17,7 +17,7 @@ namespace pila {
 // What precisions may be called: as to_string() does, or fp32, fp16 and bf16 for short.
 const std::map<std::string, Precision>& precision_names();
 
-// Adds --precision float32|float16|bfloat16|int8, which sets `precision`; none: the device and the model
+// Adds --precision float32|tf32|float16|bfloat16|int8, which sets `precision`; none: the device and the model
 // decide.
 void add_precision_option(CLI::App& app, std::optional<Precision>& precision);
 

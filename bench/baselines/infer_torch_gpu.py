@@ -14,7 +14,7 @@ import torch
 from torch_mobilenet_v2 import MobileNetV2
 
 CLASSES = 1000
-TYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+TYPES = {"float32": torch.float32, "tf32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 PEERS = ["torch-eager-contiguous", "torch-eager", "torch-graph", "torch-compile"]
 
 
@@ -66,8 +66,8 @@ def main():
     options = parser.parse_args()
 
     torch.manual_seed(0)
-    if options.precision == "float32":  # plain, as Pila's; PyTorch would take TF32 for convolutions
-        torch.backends.cudnn.allow_tf32 = False
+    if options.precision in ("float32", "tf32"):  # as Pila's; by itself PyTorch takes TF32 for convolutions alone
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = options.precision == "tf32"
     torch.backends.cudnn.benchmark = True
     with torch.inference_mode():
         network, images = prepare(options)

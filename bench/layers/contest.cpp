@@ -123,10 +123,10 @@ Row measure(const Context& ctx, const Task& task, const Setting& setting, Librar
     enter(row.theirs, [&](const auto& own) { return library_chain(ctx, *library, problems, own); });
   }
 
+  const double own_error = setting.products == Precision::tf32 ? 0x1p-11 : 0;
+  const double factor_error = library == nullptr ? 0 : library->factor_error(setting.type);
   double allowed = 0;
-  for (const Problem& problem : problems) {
-    allowed += tolerance(problem, library == nullptr ? 0 : library->factor_error(setting.type));
-  }
+  for (const Problem& problem : problems) allowed += tolerance(problem, std::max(own_error, factor_error));
   std::vector<float> first;
   std::vector<Call*> calls;
   for (Contestant& contestant : contestants) {

@@ -36,9 +36,15 @@ std::optional<double> ratio_of(const Row& row);
 struct Setting {
   std::int64_t batch = 1;
   DType type = DType::f32;
+  Precision products = Precision::f32;  // see Context::products()
   int rounds = 15;
   Roof roof;
 };
+
+// "float16"; products of float32 may have a name of their own.
+inline std::string type_name(const Setting& setting) {
+  return setting.products == Precision::f32 ? to_string(setting.type) : to_string(setting.products);
+}
 
 // How much two right results of a problem may differ, in units of the largest one.
 double tolerance(const Problem& problem, double factor_error);

@@ -37,8 +37,17 @@ class OwnCall : public Call {
   Tensor prepared_, workspace_;
 };
 
+kernels::Precision& rounding_of(kernels::Matmul& args) { return args.rounding.to; }
 template <class Args>
-std::unique_ptr<Call> call_of(const Context& ctx, const Args& args, bool prepares) {
+kernels::Precision& rounding_of(Args& args) {
+  return args.rounding;
+}
+
+template <class Args>
+std::unique_ptr<Call> call_of(const Context& ctx, Args args, bool prepares) {
+  if constexpr (requires { args.rounding; }) {
+    if (args.type == DType::f32) rounding_of(args) = ctx.products();
+  }
   const kernels::Kernel<Args>* kernel = kernels::entry_of(ctx.kernels(), &args).select(args);
   if (kernel == nullptr) return nullptr;
   return std::make_unique<OwnCall>(ctx, std::make_unique<const BoundKernel<Args>>(*kernel, args), prepares);
@@ -126,6 +135,7 @@ std::unique_ptr<Call> own_layer(const Context& ctx, const Problem& problem, cons
 
 std::unique_ptr<Call> own_block(const Context& ctx, const std::vector<Problem>& parts,
                                 const std::vector<Operands>& operands) {
+  if (ctx.products() != Precision::f32) return nullptr;  // plans have no such block either
   kernels::InvertedResidual args;
   args.type = parts.front().type;
   args.in_c = parts.front().layer.in_channels;

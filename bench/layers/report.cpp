@@ -101,7 +101,7 @@ std::string to_text(const Comparison& comparison) {
   const Setting& setting = comparison.setting;
   std::string text = comparison.device;
   if (comparison.threads > 0) text += ", threads: " + std::to_string(comparison.threads);
-  text += ", batch " + std::to_string(setting.batch) + ", " + to_string(setting.type);
+  text += ", batch " + std::to_string(setting.batch) + ", " + type_name(setting);
   if (!comparison.library.empty()) text += ", against " + comparison.library;
   text +=
       formatted("\nRoof: %.4g TFLOP/s, %.4g GB/s. Caches are warm: everyone runs over and over, in turns.\n",

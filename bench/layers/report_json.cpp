@@ -42,7 +42,7 @@ nlohmann::ordered_json json_of(const Comparison& comparison) {
                                  {"library", comparison.library},
                                  {"threads", comparison.threads},
                                  {"batch", comparison.setting.batch},
-                                 {"type", to_string(comparison.setting.type)},
+                                 {"type", type_name(comparison.setting)},
                                  {"rounds", comparison.setting.rounds},
                                  {"peak_flops_per_s", comparison.setting.roof.flops_per_s},
                                  {"peak_bytes_per_s", comparison.setting.roof.bytes_per_s}};

@@ -30,30 +30,15 @@ std::string processor_name() {
 
 bool is_gpu(const Context& ctx) { return ctx.device()->name() != "cpu"; }
 
-DType type_of(Precision precision) {
-  switch (precision) {
-    case Precision::f16:
-      return DType::f16;
-    case Precision::bf16:
-      return DType::bf16;
-    case Precision::f32:
-    case Precision::i8:  // check() knows better
-      break;
-  }
-  return DType::f32;
-}
-
-std::vector<DType> types_of(const ProfileOptions& options, bool gpu) {
-  std::vector<DType> types;
+std::vector<Precision> precisions_of(const ProfileOptions& options, bool gpu) {
+  if (options.precisions.empty()) return {gpu ? Precision::f16 : Precision::f32};
   for (const Precision precision : options.precisions) {
     if (!gpu && precision != Precision::f32) {
       throw UsageError("--precision " + to_string(precision) +
                        ": a processor's layers are compared in float32");
     }
-    types.push_back(type_of(precision));
   }
-  if (types.empty()) types = {gpu ? DType::f16 : DType::f32};
-  return types;
+  return options.precisions;
 }
 
 std::unique_ptr<Library> open_library(const ProfileOptions& options, const Context& ctx, int threads) {
@@ -126,13 +111,16 @@ void profile_layers(const ProfileOptions& options) {
   for (const int given : options.threads) {
     const int threads = resolved_threads(given);
     const Context ctx(open_device(options.device, threads));
-    const auto types = types_of(options, is_gpu(ctx));
+    const auto precisions = precisions_of(options, is_gpu(ctx));
+    if (!options.tune_file.empty()) return tune_products(ctx, options, precisions);
     const auto library = open_library(options, ctx, threads);
-    for (const DType type : types) {
-      const Roof roof = roof_of(ctx, threads, type);
+    for (const Precision precision : precisions) {
+      const Roof roof = roof_of(ctx, threads, storage_of(precision));
       for (const std::int64_t batch : options.batches) {
-        const Setting setting{batch, type, options.rounds > 0 ? options.rounds : kRounds, roof};
-        comparisons.push_back(compare(ctx, options, threads, setting, library.get()));
+        const Precision products = products_in(precision);
+        const Setting setting{batch, storage_of(precision), products,
+                              options.rounds > 0 ? options.rounds : kRounds, roof};
+        comparisons.push_back(compare(ctx.with_products(products), options, threads, setting, library.get()));
         if (!options.json) std::printf("%s\n", to_text(comparisons.back()).c_str());
         std::fflush(stdout);
       }

@@ -53,7 +53,7 @@ void add_how_options(CLI::App& app, ProfileOptions& options) {
          "layers, also several")
       ->delimiter(',')
       ->check(CLI::IsMember(precision_names()))
-      ->type_name("float32|float16|bfloat16|int8,...");
+      ->type_name("float32|tf32|float16|bfloat16|int8,...");
   app.add_option("--rounds", options.rounds,
                  "turns whose median counts (default: 50 of a plan, 15 of layers)")
       ->check(CLI::Range(1, 1000000));
@@ -85,6 +85,11 @@ void add_output_options(CLI::App& app, ProfileOptions& options) {
       ->type_name("[FILE]");
   app.add_option("--csv", options.csv_file, "write a line for each layer")->type_name("FILE");
   app.add_option("--plot", options.plot_file, "draw layers below the roofline")->type_name("FILE.svg");
+  app.add_option(
+         "--tune", options.tune_file,
+         "instead, time every way to cut the layers' products on a GPU, and write those that beat what is "
+         "in use, as rows of kernels/cuda/tuned_cuts.inc")
+      ->type_name("FILE");
 }
 
 void require(bool good, const char* message) {
@@ -106,6 +111,7 @@ void check(const ProfileOptions& options) {
             "a plan is measured with one --batch, --threads and --precision; --network takes several");
     require(options.against == "none" && options.direction == "forward",
             "--against and --direction: --network is expected beside them");
+    require(options.tune_file.empty(), "--tune: --network is expected beside it");
     require(options.json_file.empty() && options.csv_file.empty() && options.plot_file.empty(),
             "files of results: --network is expected beside them; a plan's --json is printed");
     return;
@@ -123,6 +129,10 @@ std::vector<Direction> directions_of(const ProfileOptions& options) {
     directions.insert(directions.end(), {Direction::data_gradient, Direction::filter_gradient});
   }
   return directions;
+}
+
+DType storage_of(Precision precision) {
+  return precision == Precision::f16 ? DType::f16 : precision == Precision::bf16 ? DType::bf16 : DType::f32;
 }
 
 int resolved_threads(int threads) {

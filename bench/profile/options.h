@@ -28,6 +28,7 @@ struct ProfileOptions {
   std::vector<std::string> without;
   bool json = false;                           // instead of the table
   std::string json_file, csv_file, plot_file;  // empty: none
+  std::string tune_file;                       // where better cuts of products go; empty: layers are compared
 };
 
 void add_options(CLI::App& app, ProfileOptions& options);
@@ -36,6 +37,12 @@ void add_options(CLI::App& app, ProfileOptions& options);
 void check(const ProfileOptions& options);
 
 std::vector<Direction> directions_of(const ProfileOptions& options);
+
+// What layers in a precision are stored in, and what their products round to (see Context::products()).
+DType storage_of(Precision precision);
+inline Precision products_in(Precision precision) {
+  return precision == Precision::tf32 ? precision : Precision::f32;
+}
 
 // At least 1: 0 are all cores.
 int resolved_threads(int threads);

@@ -65,4 +65,10 @@ Context Context::with_share(const BatchShare& share) const {
   return copy;
 }
 
+Context Context::with_products(Precision precision) const {
+  Context copy = *this;
+  copy.products_ = precision;
+  return copy;
+}
+
 }  // namespace pila

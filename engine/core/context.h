@@ -43,6 +43,8 @@ class Context {
   const Tensor& step() const { return step_; }
   // The processes that compute together; by itself, this one alone.
   Communicator& ranks() const { return *ranks_; }
+  // How products of float32 are computed: float32 or tf32.
+  Precision products() const { return products_; }
   // How they share the batch at hand. Dropout drops what it would drop of the whole batch, and trainable
   // batch normalisation takes the whole batch's statistics.
   const BatchShare& share() const { return share_; }
@@ -54,6 +56,7 @@ class Context {
   Context for_training(std::uint64_t seed, Tensor step) const;  // throws ShapeError unless step is int64[]
   Context with_ranks(Communicator& ranks) const;                // which must outlive the context
   Context with_share(const BatchShare& share) const;
+  Context with_products(Precision precision) const;
 
  private:
   std::shared_ptr<Device> device_;
@@ -64,6 +67,7 @@ class Context {
   Tensor step_;
   Communicator* ranks_;
   BatchShare share_;
+  Precision products_ = Precision::f32;
 };
 
 }  // namespace pila

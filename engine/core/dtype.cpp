@@ -26,6 +26,8 @@ std::string to_string(Precision precision) {
   switch (precision) {
     case Precision::f32:
       return "float32";
+    case Precision::tf32:
+      return "tf32";
     case Precision::f16:
       return "float16";
     case Precision::bf16:

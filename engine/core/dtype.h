@@ -17,7 +17,7 @@ using kernels::Precision;
 using kernels::size_of;
 
 std::string to_string(DType type);           // "float32", "uint8"
-std::string to_string(Precision precision);  // "float32", "float16", "bfloat16", "int8"
+std::string to_string(Precision precision);  // "float32", "tf32", "float16", "bfloat16", "int8"
 constexpr bool is_floating(DType type) {
   return type == DType::f32 || type == DType::f64 || type == DType::f16 || type == DType::bf16;
 }

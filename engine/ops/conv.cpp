@@ -103,7 +103,7 @@ class Convolution : public Op {
 template <class Kind>
 class BackwardData : public Op {
  public:
-  explicit BackwardData(const ConvShape& shape) : shape_(shape) {}
+  BackwardData(const ConvShape& shape, Precision rounding) : shape_(shape), rounding_(rounding) {}
   std::string_view name() const override { return Kind::kBackwardData; }
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
@@ -119,6 +119,7 @@ class BackwardData : public Op {
     args.dy = inputs[0].data();
     args.w = inputs[1].data();
     args.dx = outputs[0].data();
+    if constexpr (requires { args.rounding; }) args.rounding = rounding_;
     launch(ctx, name(), args, inputs);
   }
 
@@ -135,14 +136,15 @@ class BackwardData : public Op {
   }
 
  private:
-  ConvShape shape_;
+  const ConvShape shape_;
+  const Precision rounding_;
 };
 
 // dw from x and dy.
 template <class Kind>
 class BackwardFilter : public Op {
  public:
-  explicit BackwardFilter(const ConvShape& shape) : shape_(shape) {}
+  BackwardFilter(const ConvShape& shape, Precision rounding) : shape_(shape), rounding_(rounding) {}
   std::string_view name() const override { return Kind::kBackwardFilter; }
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
@@ -158,6 +160,7 @@ class BackwardFilter : public Op {
     args.x = inputs[0].data();
     args.dy = inputs[1].data();
     args.dw = outputs[0].data();
+    if constexpr (requires { args.rounding; }) args.rounding = rounding_;
     launch(ctx, name(), args, inputs);
   }
 
@@ -174,7 +177,8 @@ class BackwardFilter : public Op {
   }
 
  private:
-  ConvShape shape_;
+  const ConvShape shape_;
+  const Precision rounding_;
 };
 
 template <class Kind>
@@ -182,17 +186,18 @@ Tensor forward(const Context& ctx, const ConvShape& shape, const Tensor& x, cons
   ConvAttributes attributes;
   attributes.depthwise = std::is_same_v<Kind, DepthwiseKind>;
   attributes.shape = shape;
+  attributes.rounding = rounding_of(ctx, x);
   return apply_to_one<Convolution<Kind>>(ctx, {x, w}, attributes);
 }
 
 template <class Kind>
 Tensor backward_data(const Context& ctx, const ConvShape& shape, const Tensor& dy, const Tensor& w) {
-  return apply_to_one<BackwardData<Kind>>(ctx, {dy, w}, shape);
+  return apply_to_one<BackwardData<Kind>>(ctx, {dy, w}, shape, rounding_of(ctx, dy));
 }
 
 template <class Kind>
 Tensor backward_filter(const Context& ctx, const ConvShape& shape, const Tensor& x, const Tensor& dy) {
-  return apply_to_one<BackwardFilter<Kind>>(ctx, {x, dy}, shape);
+  return apply_to_one<BackwardFilter<Kind>>(ctx, {x, dy}, shape, rounding_of(ctx, x));
 }
 
 std::string specs_of(const Tensor& x, const Tensor& kernel) { return to_string(std::array{x, kernel}); }
@@ -242,7 +247,8 @@ bool fuses(const Context& ctx, Activation kind) {
 
 Tensor convolve(const Context& ctx, bool depthwise, const ConvShape& shape, const Tensor& x,
                 const Tensor& kernel, const Tensor& bias, Activation activation) {
-  const auto op = make_op(ConvAttributes{depthwise, shape, activation, bias.defined(), false});
+  const auto op =
+      make_op(ConvAttributes{depthwise, shape, activation, bias.defined(), false, rounding_of(ctx, x)});
   const Tensor inputs[] = {x, kernel, bias};
   return std::move(apply(ctx, op, {inputs, bias ? 3u : 2u})[0]);
 }

@@ -104,8 +104,9 @@ std::shared_ptr<const Op> make_op(const MatmulAttributes& attributes) {
 
 Tensor folded_matmul(const Context& ctx, const Tensor& a, const Tensor& b, bool transpose_a, bool transpose_b,
                      const Tensor& bias, Activation activation, const Shape& shape) {
-  const auto op = make_op(MatmulAttributes{a.shape(), b.shape(), shape, transpose_a, transpose_b, activation,
-                                           bias.defined(), false});
+  const auto op =
+      make_op(MatmulAttributes{a.shape(), b.shape(), shape, transpose_a, transpose_b, activation,
+                               bias.defined(), false, kernels::Rounding{rounding_of(ctx, a), {}}});
   const Tensor inputs[] = {a, b, bias};
   return std::move(apply(ctx, op, {inputs, bias ? 3u : 2u})[0]);
 }

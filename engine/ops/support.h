@@ -60,6 +60,11 @@ Tensor activation_gradient(const Context& ctx, Activation kind, const Tensor& va
 // Whether an operation that applies `kind` as its last step can find its way back from its output alone.
 constexpr bool gradient_from_output(Activation kind) { return kind != Activation::silu; }
 
+// What a product of x's numbers rounds its factors to.
+inline Precision rounding_of(const Context& ctx, const Tensor& x) {
+  return x.type() == DType::f32 ? ctx.products() : Precision::f32;
+}
+
 // activation(op(a) op(b) + bias) with all axes but the last of a and b folded into rows; the result has
 // `shape`. bias may be undefined. Checks nothing but that the products fit.
 Tensor folded_matmul(const Context& ctx, const Tensor& a, const Tensor& b, bool transpose_a, bool transpose_b,

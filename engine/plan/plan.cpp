@@ -31,10 +31,12 @@ void check_passes(const std::vector<std::string>& names) {
 
 void check_precision(const Context& ctx, const PlanOptions& options) {
   const bool stores = ctx.kernels().stores_16_bits;
-  if (options.precision == (stores ? Precision::i8 : Precision::f16)) {
-    throw UsageError(std::string("[plan] expected precision float32, bfloat16 or ") +
-                     (stores ? "float16" : "int8") + " on device " + ctx.device()->name() + ", got " +
-                     to_string(options.precision));
+  const bool known = stores ? options.precision != Precision::i8
+                            : options.precision != Precision::f16 && options.precision != Precision::tf32;
+  if (!known) {
+    throw UsageError(std::string("[plan] expected precision float32, ") +
+                     (stores ? "tf32, bfloat16 or float16" : "bfloat16 or int8") + " on device " +
+                     ctx.device()->name() + ", got " + to_string(options.precision));
   }
   const char* lacks = ctx.kernels().lacks_bf16;
   if (options.precision == Precision::bf16 && lacks != nullptr) {

@@ -33,7 +33,7 @@ struct ConvForward {
   const void* w = nullptr;
   void* y = nullptr;
   Epilogue epilogue;
-  Precision rounding = Precision::f32;  // of x and w, where type is f32: f32 or bf16
+  Precision rounding = Precision::f32;  // of x and w, where type is f32: f32, tf32 or bf16
 };
 
 // dx from dy and w (shapes as in ConvForward). dx is overwritten.
@@ -43,6 +43,7 @@ struct ConvBackwardData {
   const void* dy = nullptr;
   const void* w = nullptr;
   void* dx = nullptr;
+  Precision rounding = Precision::f32;  // of dy and w, where type is f32: f32 or tf32
 };
 
 // dw from x and dy (shapes as in ConvForward). dw is overwritten.
@@ -52,6 +53,7 @@ struct ConvBackwardFilter {
   const void* x = nullptr;
   const void* dy = nullptr;
   void* dw = nullptr;
+  Precision rounding = Precision::f32;  // of x and dy, where type is f32: f32 or tf32
 };
 
 // Depthwise: out_c = in_c * multiplier, output channel c * multiplier + m reads input channel c.

@@ -36,6 +36,13 @@ inline BFloat16 to_bfloat16(float value) {
   return {static_cast<std::uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16)};
 }
 
+// Rounded to the 10 bits behind the point that TF32 has, to nearest, ties away from zero.
+inline float to_tf32(float value) {
+  const std::uint32_t bits = bits_of(value);
+  if ((bits & 0x7F800000u) == 0x7F800000u) return value;  // infinite, or NaN
+  return float_of((bits + 0x1000u) & ~0x1FFFu);
+}
+
 inline float to_float(Float16 value) {
   const std::uint32_t sign = static_cast<std::uint32_t>(value.bits & 0x8000u) << 16;
   const std::uint32_t exponent = (value.bits >> 10) & 0x1Fu;

@@ -8,11 +8,12 @@
 
 namespace pila::kernels {
 
-// f32: left as they are, whatever the type of the product. f16, bf16: to nearest, ties to even. i8: those of
-// a by a Quantization, those of b, the weights, by one scale for each column (see weight_scale()). bf16 and
-// i8 are for products of float32 whose a and b are not transposed; no kernel rounds to f16, which networks
-// are stored in where their device has the types of 16 bits.
-enum class Precision : std::uint8_t { f32, f16, bf16, i8 };
+// f32: left as they are, whatever the type of the product. tf32: float32 to 10 bits behind the point, to
+// nearest, ties away from zero, where that helps, else left as it is. f16, bf16: to nearest, ties to even.
+// i8: those of a by a Quantization, those of b, the weights, by one scale for each column (see
+// weight_scale()). bf16 and i8 are for products of float32 whose a and b are not transposed; no kernel rounds
+// to f16, which networks are stored in where their device has the types of 16 bits.
+enum class Precision : std::uint8_t { f32, tf32, f16, bf16, i8 };
 
 // x is about scale * (q - zero), with q in 0..255; scale is positive, and zero itself in 0..255.
 struct Quantization {

@@ -7,7 +7,7 @@ namespace {
 
 template <class Args>
 bool is_float(const Args& args) {
-  return args.type == DType::f32;
+  return args.type == DType::f32 && args.rounding == Precision::f32;
 }
 
 }  // namespace

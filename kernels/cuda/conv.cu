@@ -122,7 +122,7 @@ Status run(const ConvForward& args, const Launch& on) {
 bool supports(const ConvForward& args) {
   const ConvShape& shape = args.shape;
   const std::int64_t most = std::int64_t{1} << 31;
-  return is_number(args.type) && args.rounding == Precision::f32 &&
+  return is_number(args.type) && may_stay(args.type, args.rounding) &&
          shape.batch * shape.in_h * shape.in_w < most && shape.batch * shape.out_h * shape.out_w < most;
 }
 

@@ -260,11 +260,16 @@ std::size_t filter_workspace(const Args& args, const Stream&) {
   return static_cast<std::size_t>(Parts(args.shape, weights).count * weights) * sizeof(float);
 }
 
+template <class Args>
+bool supports_plain(const Args& args) {
+  return is_number(args.type) && may_stay(args.type, args.rounding);
+}
+
 }  // namespace
 
 void add_conv_backward_kernels(KernelTable& table) {
-  table.conv_backward_data.add({"conv_backward_data", is_of_numbers<ConvBackwardData>, nullptr, run_data});
-  table.conv_backward_filter.add({"conv_backward_filter", is_of_numbers<ConvBackwardFilter>,
+  table.conv_backward_data.add({"conv_backward_data", supports_plain<ConvBackwardData>, nullptr, run_data});
+  table.conv_backward_filter.add({"conv_backward_filter", supports_plain<ConvBackwardFilter>,
                                   filter_workspace<ConvBackwardFilter>, run_filter});
   table.depthwise_backward_data.add(
       {"depthwise_backward_data", is_of_numbers<DepthwiseBackwardData>, nullptr, run_depthwise_data});

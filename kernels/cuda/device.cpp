@@ -100,7 +100,7 @@ class CudaDevice final : public DeviceApi {
 
   std::unique_ptr<Stream> create_stream(int) override {
     make_current();
-    return std::make_unique<CudaStream>();
+    return std::make_unique<CudaStream>(10 * gpu_.major + gpu_.minor);
   }
   void synchronize(Stream& stream) override {
     make_current();

@@ -1,5 +1,6 @@
-// Matrix products: by tensor cores for 16-bit numbers whose rows begin at multiples of 16 bytes, and in plain
-// float32 for all others. Biases and sums are float32; results are rounded once.
+// Matrix products: by tensor cores where rows begin at multiples of 16 bytes, for 16-bit numbers and for
+// float32 that may be rounded; in plain float32 for all others. Biases and sums are float32; results are
+// rounded once.
 
 #include "kernels/args/matmul.h"
 
@@ -9,72 +10,80 @@
 #include "kernels/cuda/device/finish.cuh"
 #include "kernels/cuda/device/fma_tile.cuh"
 #include "kernels/cuda/device/launch.cuh"
-#include "kernels/cuda/device/tensor_product.cuh"
+#include "kernels/cuda/device/product_end.cuh"
+#include "kernels/cuda/device/types.cuh"
 #include "kernels/cuda/families.h"
+#include "kernels/cuda/tune.h"
 
 namespace pila::kernels::cuda {
 namespace {
 
 // ---- tensor cores
 
-// Blocks whose number follows on another share rows of a, which are large: the second finds them in the
-// cache.
-template <class T, class Shape>
+template <class T, class Shape, bool kTransposeA, bool kTransposeB>
 __global__ void __launch_bounds__(Shape::kThreads, 512 / Shape::kThreads)
-    product_by_tensor_cores(RowMajor<T> a, RowMajor<T> b, Finish<T> finish) {
-  const auto columns = static_cast<unsigned>((b.columns + Shape::kN - 1) / Shape::kN);
-  const std::int64_t row = static_cast<std::int64_t>(blockIdx.x / columns) * Shape::kM;
-  const std::int64_t column = static_cast<std::int64_t>(blockIdx.x % columns) * Shape::kN;
-  TensorProduct<T, Shape> product;
-  product.multiply(a, b, row, column);
-  product.for_sums([&](int r, int c, const float* sums) {
-    if (row + r < a.rows && column + c < b.columns) finish.store_sums(row + r, column + c, sums);
-  });
+    product_by_tensor_cores(RowMajor<T> a, RowMajor<T> b, std::int64_t depth, std::int64_t depth_of_part,
+                            ProductEnd<T> end) {
+  const ProductBlock<Shape> block(end.columns, depth, depth_of_part);
+  TensorProduct<T, Shape, kTransposeA, kTransposeB> product;
+  product.multiply(a, b, block.row, block.column, block.begin, block.end);
+  product.for_sums(
+      [&](int r, int c, const float* sums) { end.store(block.row + r, block.column + c, sums); });
 }
 
-template <class T, class Shape>
-Status run_shape(const Matmul& args, const Launch& on) {
-  const std::int64_t blocks = ceil_div(args.m, Shape::kM) * ceil_div(args.n, Shape::kN);
-  const Grid grid{dim3(static_cast<unsigned>(blocks)), dim3(Shape::kThreads), Shape::kSharedBytes};
-  return launch(
-      product_by_tensor_cores<T, Shape>, grid, on, RowMajor<T>{static_cast<const T*>(args.a), args.m, args.k},
-      RowMajor<T>{static_cast<const T*>(args.b), args.k, args.n}, Finish<T>(args.c, args.n, args.epilogue));
+ProductSize extents_of(const Matmul& args) { return {args.m, args.n, args.k}; }
+
+bool is_plain(const Matmul& args) { return !args.transpose_a && !args.transpose_b; }
+
+ProductKind kind_of(const Matmul& args, const Stream& stream) {
+  return {architecture_of(stream), static_cast<int>(size_of(args.type)), args.transpose_a, args.transpose_b};
 }
 
-using Square = TensorShape<128, 128, 4, 2, 1, 3>;
-using Tall = TensorShape<128, 64, 4, 1, 1, 4>;
-using Narrow = TensorShape<128, 32, 4, 1, 1, 4>;
-using Small = TensorShape<64, 64, 2, 2, 1, 4>;
-using Few = TensorShape<16, 32, 1, 1, 8, 2>;  // its warps share the depth, for products of few rows
-
-template <class Shape>
-bool keeps_a_gpu_busy(const Matmul& args) {
-  constexpr std::int64_t kBusy = 96;
-  return ceil_div(args.m, Shape::kM) * ceil_div(args.n, Shape::kN) >= kBusy;
-}
-
-// The largest tiles that leave work for all processors and few columns idle.
-template <class T>
-Status run_tensor_cores(const Matmul& args, const Launch& on) {
-  if (args.m == 0 || args.n == 0) return nullptr;
-  const bool wide = ceil_div(args.n, Square::kN) * Square::kN <= ceil_div(args.n, Tall::kN) * Tall::kN;
-  if (args.n <= Narrow::kN) {
-    if (keeps_a_gpu_busy<Narrow>(args)) return run_shape<T, Narrow>(args, on);
-  } else if (wide && keeps_a_gpu_busy<Square>(args)) {
-    return run_shape<T, Square>(args, on);
-  } else if (keeps_a_gpu_busy<Tall>(args)) {
-    return run_shape<T, Tall>(args, on);
-  } else if (keeps_a_gpu_busy<Small>(args)) {
-    return run_shape<T, Small>(args, on);
+ProductCut cut_of(const Matmul& args, const Stream& stream) {
+  const ProductCutter cutter(extents_of(args));
+  if (const TunedCut* tuned = find_tuned(kTunedCuts, kind_of(args, stream), extents_of(args))) {
+    return cutter.by(tuned->tile, tuned->parts);
   }
-  return run_shape<T, Few>(args, on);
+  return is_plain(args) ? cutter.among_all() : cutter.between_two();
+}
+
+template <class T, class Shape, bool kTransposeA, bool kTransposeB>
+Status run_shape(const Matmul& args, const ProductCut& cut, const Launch& on) {
+  const auto matrix = [](const void* data, std::int64_t rows, std::int64_t columns, bool transposed) {
+    return RowMajor<T>{static_cast<const T*>(data), transposed ? columns : rows, transposed ? rows : columns};
+  };
+  return run_product<Shape>(product_by_tensor_cores<T, Shape, kTransposeA, kTransposeB>, extents_of(args),
+                            cut, Finish<T>(args.c, args.n, args.epilogue), on,
+                            matrix(args.a, args.m, args.k, kTransposeA),
+                            matrix(args.b, args.k, args.n, kTransposeB), args.k, cut.depth);
+}
+
+template <class T>
+Status run_tensor_cores(const Matmul& args, const ProductCut& cut, const Launch& on) {
+  if (args.transpose_a) {
+    return with_shape_of_two<T>(
+        cut.tile, [&](auto shape) { return run_shape<T, decltype(shape), true, false>(args, cut, on); });
+  }
+  if (args.transpose_b) {
+    return with_shape_of_two<T>(
+        cut.tile, [&](auto shape) { return run_shape<T, decltype(shape), false, true>(args, cut, on); });
+  }
+  return with_any_shape<T>(
+      cut.tile, [&](auto shape) { return run_shape<T, decltype(shape), false, false>(args, cut, on); });
 }
 
 bool supports_tensor_cores(const Matmul& args) {
-  return (args.type == DType::f16 || args.type == DType::bf16) && args.rounding.to == Precision::f32 &&
-         !args.transpose_a && !args.transpose_b && args.n % 8 == 0 && args.k % 8 == 0 && args.k > 0 &&
+  const std::int64_t lanes = 16 / static_cast<std::int64_t>(size_of(args.type));
+  const std::int64_t a_columns = args.transpose_a ? args.m : args.k;
+  const std::int64_t b_columns = args.transpose_b ? args.k : args.n;
+  return tensor_cores_multiply(args.type, args.rounding.to) && !(args.transpose_a && args.transpose_b) &&
+         a_columns % lanes == 0 && b_columns % lanes == 0 && args.n % lanes == 0 && args.k > 0 &&
          is_pack_aligned(args.a) && is_pack_aligned(args.b) && is_pack_aligned(args.c) &&
          is_pack_aligned(args.epilogue.bias) && is_pack_aligned(args.epilogue.residual);
+}
+
+std::size_t tensor_cores_workspace(const Matmul& args, const Stream& stream) {
+  return workspace_of(args, cut_of(args, stream));
 }
 
 // ---- plain float32
@@ -140,19 +149,37 @@ std::size_t fma_workspace(const Matmul& args, const Stream&) {
 template <DType kType, class T>
 Kernel<Matmul> fma_kernel(const char* name) {
   const auto supports = [](const Matmul& args) {
-    return args.type == kType && args.rounding.to == Precision::f32;
+    return args.type == kType && may_stay(args.type, args.rounding.to);
   };
   return {name, supports, fma_workspace, run_fma<T>};
 }
 
 }  // namespace
 
+CutChoices cut_choices(const Matmul& args, const Stream& stream) {
+  using Tile = ProductTile;
+  const ProductCutter cutter(extents_of(args));
+  CutChoices choices{kind_of(args, stream), extents_of(args), cut_of(args, stream), {}};
+  if (!supports_tensor_cores(args)) return choices;
+  choices.cuts = is_plain(args)
+                     ? cutter.choices({Tile::square, Tile::tall, Tile::narrow, Tile::small, Tile::few})
+                     : cutter.choices({Tile::square, Tile::small});
+  return choices;
+}
+
+std::size_t workspace_of(const Matmul& args, const ProductCut& cut) {
+  return cut.workspace(extents_of(args));
+}
+
+Status run_cut(const Matmul& args, const ProductCut& cut, const Launch& on) {
+  return with_number(args.type,
+                     [&](auto number) { return run_tensor_cores<decltype(number)>(args, cut, on); });
+}
+
 void add_matmul_kernels(KernelTable& table) {
   table.matmul.add(
-      {"matmul_tensor_cores", supports_tensor_cores, nullptr, [](const Matmul& args, const Launch& on) {
-         return args.type == DType::f16 ? run_tensor_cores<Float16>(args, on)
-                                        : run_tensor_cores<BFloat16>(args, on);
-       }});
+      {"matmul_tensor_cores", supports_tensor_cores, tensor_cores_workspace,
+       [](const Matmul& args, const Launch& on) { return run_cut(args, cut_of(args, *on.stream), on); }});
   table.matmul.add(fma_kernel<DType::f32, float>("matmul_f32"));
   table.matmul.add(fma_kernel<DType::f16, Float16>("matmul_f16"));
   table.matmul.add(fma_kernel<DType::bf16, BFloat16>("matmul_bf16"));

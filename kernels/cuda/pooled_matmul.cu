@@ -6,6 +6,7 @@
 #include "kernels/cuda/device/fma_tile.cuh"
 #include "kernels/cuda/device/launch.cuh"
 #include "kernels/cuda/device/tensor_product.cuh"
+#include "kernels/cuda/device/types.cuh"
 #include "kernels/cuda/families.h"
 
 namespace pila::kernels::cuda {
@@ -60,7 +61,7 @@ __global__ void __launch_bounds__(Shape::kThreads, 4) pool_by_tensor_cores(Pooli
   float totals[kFragments][2] = {};
   for (std::int64_t row = 0; row < args.rows; row += Shape::kM) {
     TensorProduct<T, Shape> product;
-    product.multiply(a, b, row, column);
+    product.multiply(a, b, row, column, 0, args.depth);
     const std::int64_t first = row + product.warp_row() + group;
 #pragma unroll
     for (int j = 0; j < kFragments; ++j) {
@@ -121,9 +122,7 @@ __global__ void __launch_bounds__(FmaTile::kThreads, 4) pool_by_fma(Pooling<T> a
 
 constexpr std::int64_t kMostImages = 65535;  // a grid's blockIdx.y
 
-bool is_plain(const PooledMatmul& args) {
-  return args.rounding.to == Precision::f32 && args.batch <= kMostImages && args.rows > 0;
-}
+bool fits(const PooledMatmul& args) { return args.batch <= kMostImages && args.rows > 0; }
 
 dim3 blocks(const PooledMatmul& args, int width) {
   return dim3(static_cast<unsigned>((args.n + width - 1) / width), static_cast<unsigned>(args.batch));
@@ -137,13 +136,16 @@ Status run_tensor_cores(const PooledMatmul& args, const Launch& on) {
 }
 
 bool supports_tensor_cores(const PooledMatmul& args) {
-  return is_plain(args) && (args.type == DType::f16 || args.type == DType::bf16) && args.n % 8 == 0 &&
-         args.k % 8 == 0 && args.k > 0 && is_pack_aligned(args.a) && is_pack_aligned(args.b);
+  const std::int64_t lanes = 16 / static_cast<std::int64_t>(size_of(args.type));
+  return fits(args) && tensor_cores_multiply(args.type, args.rounding.to) && args.n % lanes == 0 &&
+         args.k % lanes == 0 && args.k > 0 && is_pack_aligned(args.a) && is_pack_aligned(args.b);
 }
 
 template <DType kType, class T>
 Kernel<PooledMatmul> fma_kernel(const char* name) {
-  const auto supports = [](const PooledMatmul& args) { return is_plain(args) && args.type == kType; };
+  const auto supports = [](const PooledMatmul& args) {
+    return fits(args) && args.type == kType && may_stay(args.type, args.rounding.to);
+  };
   const auto run = [](const PooledMatmul& args, const Launch& on) -> Status {
     if (args.batch == 0 || args.n == 0) return nullptr;
     const Grid grid{blocks(args, FmaTile::kColumns), dim3(FmaTile::kThreads),
@@ -158,8 +160,9 @@ Kernel<PooledMatmul> fma_kernel(const char* name) {
 void add_pooled_matmul_kernels(KernelTable& table) {
   table.pooled_matmul.add({"pooled_matmul_tensor_cores", supports_tensor_cores, nullptr,
                            [](const PooledMatmul& args, const Launch& on) {
-                             return args.type == DType::f16 ? run_tensor_cores<Float16>(args, on)
-                                                            : run_tensor_cores<BFloat16>(args, on);
+                             return with_number(args.type, [&](auto number) {
+                               return run_tensor_cores<decltype(number)>(args, on);
+                             });
                            }});
   table.pooled_matmul.add(fma_kernel<DType::f32, float>("pooled_matmul_f32"));
   table.pooled_matmul.add(fma_kernel<DType::f16, Float16>("pooled_matmul_f16"));

@@ -19,7 +19,7 @@ StagingSlot::~StagingSlot() {
   cudaEventDestroy(done_);
 }
 
-CudaStream::CudaStream() {
+CudaStream::CudaStream(int architecture) : architecture_(architecture) {
   check(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
 }
 

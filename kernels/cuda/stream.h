@@ -34,19 +34,21 @@ class StagingSlot {
 
 class CudaStream final : public Stream {
  public:
-  // On the current device.
-  CudaStream();
+  // On the current device, whose architecture is given: 90 is compute capability 9.0.
+  explicit CudaStream(int architecture);
   ~CudaStream() override;
   CudaStream(const CudaStream&) = delete;
   CudaStream& operator=(const CudaStream&) = delete;
 
   cudaStream_t handle() const { return handle_; }
+  int architecture() const { return architecture_; }
   // Two, so that one is filled or emptied while the other one's copy is under way.
   std::array<StagingSlot, 2>& staging() { return staging_ ? *staging_ : staging_.emplace(); }
 
  private:
   std::optional<std::array<StagingSlot, 2>> staging_;
   cudaStream_t handle_ = nullptr;
+  const int architecture_;
 };
 
 inline cudaStream_t handle_of(const Stream& stream) {

@@ -10,6 +10,7 @@ const KernelTable& table() {
     table.stores_16_bits = true;
     add_augment_kernels(table);
     add_cast_kernels(table);
+    add_conv_tensor_core_kernels(table);  // before those that take what it leaves
     add_conv_backward_kernels(table);
     add_conv_kernels(table);
     add_depthwise_kernels(table);

@@ -47,18 +47,18 @@ void conv_forward(const ConvForward& args) {
 }
 
 template <class T>
-double dot(const T* a, const T* b, std::int64_t count) {
+double dot(const T* a, const T* b, std::int64_t count, Precision rounding) {
   constexpr std::int64_t kLanes = 8;
   double lanes[kLanes] = {};
   std::int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
     for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-      lanes[lane] += static_cast<double>(a[i + lane]) * b[i + lane];
+      lanes[lane] += rounded(a[i + lane], rounding) * rounded(b[i + lane], rounding);
     }
   }
   double sum = 0;
   for (const double lane : lanes) sum += lane;
-  for (; i < count; ++i) sum += static_cast<double>(a[i]) * b[i];
+  for (; i < count; ++i) sum += rounded(a[i], rounding) * rounded(b[i], rounding);
   return sum;
 }
 
@@ -77,7 +77,7 @@ void conv_backward_data(const ConvBackwardData& args) {
           const T* gradient = dy + out_pixel * shape.out_c + group.first_out;
           const T* weights = w + (tap * group.in_c + begin) * shape.out_c + group.first_out;
           for (std::int64_t j = 0; j < size; ++j) {
-            sums[j] += dot(gradient, weights + j * shape.out_c, group.out_c);
+            sums[j] += dot(gradient, weights + j * shape.out_c, group.out_c, args.rounding);
           }
         });
         T* row = dx + in_pixel * shape.in_c + group.first_in + begin;
@@ -102,9 +102,11 @@ void conv_backward_filter(const ConvBackwardFilter& args) {
           double sums[kTile] = {};
           for_pairs(shape, tap / shape.window.kernel_w, tap % shape.window.kernel_w,
                     [&](auto out_pixel, auto in_pixel) {
-                      const double value = x[in_pixel * shape.in_c + group.first_in + ic];
+                      const double value =
+                          rounded(x[in_pixel * shape.in_c + group.first_in + ic], args.rounding);
                       const T* gradient = dy + out_pixel * shape.out_c + first;
-                      for (std::int64_t j = 0; j < size; ++j) sums[j] += value * gradient[j];
+                      for (std::int64_t j = 0; j < size; ++j)
+                        sums[j] += value * rounded(gradient[j], args.rounding);
                     });
           T* row = dw + (tap * group.in_c + ic) * shape.out_c + first;
           for (std::int64_t j = 0; j < size; ++j) row[j] = static_cast<T>(sums[j]);

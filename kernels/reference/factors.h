@@ -20,13 +20,14 @@ inline bool can_round(DType type, const Rounding& rounding) {
 }
 // Those of convolutions.
 inline bool can_round(DType type, Precision to) {
-  return to == Precision::f32 || (to == Precision::bf16 && type == DType::f32);
+  return to == Precision::f32 || ((to == Precision::bf16 || to == Precision::tf32) && type == DType::f32);
 }
 
 template <class T>
 double rounded(T value, Precision to) {
   if constexpr (std::is_same_v<T, float>) {
     if (to == Precision::bf16) return to_float(to_bfloat16(value));
+    if (to == Precision::tf32) return to_tf32(value);
   }
   return value;
 }

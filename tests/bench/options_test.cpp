@@ -46,6 +46,17 @@ TEST(ProfileOptions, ListsOfLayersAreSplitAtCommas) {
   EXPECT_EQ(options.json_file, "a.json");
 }
 
+TEST(ProfileOptions, StorageAndProductsFollowFromThePrecision) {
+  const ProfileOptions options =
+      parsed("--network mobilenet_v2 --device cuda --precision tf32,bf16 --tune cuts.inc");
+  EXPECT_EQ(options.tune_file, "cuts.inc");
+  ASSERT_THAT(options.precisions, ElementsAre(Precision::tf32, Precision::bf16));
+  EXPECT_EQ(storage_of(Precision::tf32), DType::f32);
+  EXPECT_EQ(products_in(Precision::tf32), Precision::tf32);
+  EXPECT_EQ(storage_of(Precision::bf16), DType::bf16);
+  EXPECT_EQ(products_in(Precision::bf16), Precision::f32);
+}
+
 TEST(ProfileOptions, BackwardIsBothGradients) {
   EXPECT_THAT(directions_of(parsed("--network mobilenet_v2 --direction backward")),
               ElementsAre(Direction::data_gradient, Direction::filter_gradient));
@@ -59,7 +70,7 @@ TEST(ProfileOptions, NoThreadsAreAllCores) {
 TEST(ProfileOptions, ThatDoNotGoTogetherAreRefused) {
   for (const char* arguments :
        {"--batch 1,2", "--threads 1,2", "--precision float32,float16", "--against onednn", "--direction both",
-        "--csv a.csv", "--json a.json", "--network mobilenet_v2 --model m.h5",
+        "--csv a.csv", "--json a.json", "--tune cuts.inc", "--network mobilenet_v2 --model m.h5",
         "--network mobilenet_v2 --pixels", "--network mobilenet_v2 --precision int8"}) {
     EXPECT_THROW(parsed(arguments), UsageError) << arguments;
   }

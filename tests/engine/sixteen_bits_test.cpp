@@ -97,12 +97,39 @@ TEST(SixteenBits, PrecisionsAreThoseOfTheDevice) {
   const Context storing(storing_device()), cpu(Device::cpu(1));
   test::PlanNet net(storing), cpu_net(cpu);
   const PlanOptions int8{.precision = Precision::i8, .ranges = {{"expand", {0, 1}}}};
-  EXPECT_THAT([&] { Plan::build(storing, net.trace(), int8); },
-              ThrowsMessage<UsageError>(AllOf(HasSubstr("float32, bfloat16 or float16 on device emulated"),
-                                              HasSubstr("got int8"))));
+  EXPECT_THAT(
+      [&] { Plan::build(storing, net.trace(), int8); },
+      ThrowsMessage<UsageError>(
+          AllOf(HasSubstr("float32, tf32, bfloat16 or float16 on device emulated"), HasSubstr("got int8"))));
   EXPECT_THAT([&] { Plan::build(cpu, cpu_net.trace(), {.precision = Precision::f16}); },
               ThrowsMessage<UsageError>(
                   AllOf(HasSubstr("float32, bfloat16 or int8 on device cpu"), HasSubstr("got float16"))));
+}
+
+// Of convolutions, those that are not depthwise; nothing is stored in less.
+TEST(Tf32, RoundsTheFactorsOfProductsAlone) {
+  const Context ctx(storing_device());
+  test::PlanNet net(ctx);
+  const auto plan = Plan::build(
+      ctx, net.trace(),
+      {.without = {"fuse-inverted-residual", "fuse-pooling", "fuse-pixels"}, .precision = Precision::tf32});
+  EXPECT_THAT(test::op_names(plan->graph()), testing::Not(Contains("cast")));
+  int products = 0, convolutions = 0;
+  for (const Node& node : plan->graph().nodes()) {
+    if (const auto matmul = attributes_of<ops::MatmulAttributes>(&node)) {
+      EXPECT_EQ(matmul->rounding.to, Precision::tf32);
+      ++products;
+    }
+    if (const auto conv = attributes_of<ops::ConvAttributes>(&node)) {
+      EXPECT_EQ(conv->rounding, conv->depthwise ? Precision::f32 : Precision::tf32);
+      ++convolutions;
+    }
+  }
+  EXPECT_GT(products, 0);
+  EXPECT_GT(convolutions, 1);
+  EXPECT_THROW(Plan::build(Context(Device::cpu(1)), test::PlanNet(Context(Device::cpu(1))).trace(),
+                           {.precision = Precision::tf32}),
+               UsageError);
 }
 
 TEST(SixteenBits, BiasesOfProductsStayInFloat32) {

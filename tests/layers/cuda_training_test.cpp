@@ -21,7 +21,8 @@ constexpr std::int64_t kBatch = 4, kSize = 32, kClasses = 5;
 // A network of MobileNetV2's make, the same on every device, and its optimizer.
 class Training {
  public:
-  explicit Training(const Context& ctx) : ctx_(ctx), model_(ctx, spec()) {
+  explicit Training(const Context& ctx, Precision products = Precision::f32)
+      : ctx_(ctx.with_products(products)), model_(ctx, spec()) {
     std::vector<AdamParameter> parameters;
     for (const Parameter* parameter : model_.trainable_parameters()) {
       parameters.push_back({.value = parameter->value, .weight_decay = 0.01});
@@ -93,6 +94,19 @@ TEST(CudaTraining, StepsAreTheProcessors) {
   }
   EXPECT_TRUE(test::close_by_norm(on_cuda.weights(), on_cpu.weights(), 5e-3));
   EXPECT_TRUE(test::same_bits(again.weights(), on_cuda.weights())) << "other bits in another run";
+}
+
+// TF32 has as many bits as float16: a step's loss is off by some thousandths.
+TEST(CudaTraining, ProductsMayBeRounded) {
+  if (!test::plan_device().lacks.empty()) GTEST_SKIP() << test::plan_device().lacks;
+  const Context cuda(test::plan_device().device);
+  Training exact{cuda}, rounded{cuda, Precision::tf32}, again{cuda, Precision::tf32};
+  const float expected = exact.step(), loss = rounded.step();
+  EXPECT_NE(loss, expected);
+  EXPECT_NEAR(loss, expected, 2e-2 * static_cast<double>(expected));
+  EXPECT_FALSE(test::same_bits(rounded.weights(), exact.weights()));
+  again.step();
+  EXPECT_TRUE(test::same_bits(again.weights(), rounded.weights())) << "other bits in another run";
 }
 
 }  // namespace

@@ -9,13 +9,22 @@
 namespace pila::simt {
 namespace {
 
-constexpr unsigned kRows = 16, kColumns = 8, kDepth = 16;
+constexpr unsigned kRows = 16, kColumns = 8;
 
+// Neighbours in the depth that share 32 bits.
 template <class T>
-void widen_pair(unsigned pair, float& first, float& second) {
-  first = to_float(T{static_cast<std::uint16_t>(pair & 0xFFFFu)});
-  second = to_float(T{static_cast<std::uint16_t>(pair >> 16)});
-}
+struct Share {
+  static constexpr unsigned kNumbers = 2;
+  static float number(unsigned bits, unsigned i) {
+    return to_float(T{static_cast<std::uint16_t>(bits >> 16 * i)});
+  }
+};
+// The last 13 bits of a TF32 are not looked at.
+template <>
+struct Share<float> {
+  static constexpr unsigned kNumbers = 1;
+  static float number(unsigned bits, unsigned) { return kernels::float_of(bits & ~0x1FFFu); }
+};
 
 struct Product {
   float* sums;
@@ -25,29 +34,32 @@ struct Product {
 
 template <class T>
 void multiply_add_warp(Deposits lanes) {
+  constexpr unsigned kNumbers = Share<T>::kNumbers, kDepth = 8 * kNumbers;
   float a[kRows][kDepth], b[kDepth][kColumns], sums[kRows][kColumns];
   const auto for_lanes = [&](const auto& act) {
     for (unsigned lane = 0; lane < kWarp; ++lane) {
-      act(*static_cast<const Product*>(lanes[lane]), lane / 4, lane % 4 * 2);
+      act(*static_cast<const Product*>(lanes[lane]), lane / 4, lane % 4);
     }
   };
-  for_lanes([&](const Product& mine, unsigned group, unsigned pair) {
-    for (unsigned part = 0; part < 4; ++part) {
-      float* at = &a[group + part % 2 * 8][pair + part / 2 * 8];
-      widen_pair<T>(mine.a[part], at[0], at[1]);
+  for_lanes([&](const Product& mine, unsigned group, unsigned member) {
+    for (unsigned i = 0; i < kNumbers; ++i) {
+      const unsigned first = member * kNumbers + i;
+      for (unsigned part = 0; part < 4; ++part) {
+        a[group + part % 2 * 8][first + part / 2 * 4 * kNumbers] = Share<T>::number(mine.a[part], i);
+      }
+      for (unsigned part = 0; part < 2; ++part) {
+        b[first + part * 4 * kNumbers][group] = Share<T>::number(mine.b[part], i);
+      }
     }
-    for (unsigned part = 0; part < 2; ++part) {
-      widen_pair<T>(mine.b[part], b[pair + part * 8][group], b[pair + part * 8 + 1][group]);
-    }
-    for (unsigned i = 0; i < 4; ++i) sums[group + i / 2 * 8][pair + i % 2] = mine.sums[i];
+    for (unsigned i = 0; i < 4; ++i) sums[group + i / 2 * 8][member * 2 + i % 2] = mine.sums[i];
   });
   for (unsigned row = 0; row < kRows; ++row) {
     for (unsigned p = 0; p < kDepth; ++p) {
       for (unsigned column = 0; column < kColumns; ++column) sums[row][column] += a[row][p] * b[p][column];
     }
   }
-  for_lanes([&](const Product& mine, unsigned group, unsigned pair) {
-    for (unsigned i = 0; i < 4; ++i) mine.sums[i] = sums[group + i / 2 * 8][pair + i % 2];
+  for_lanes([&](const Product& mine, unsigned group, unsigned member) {
+    for (unsigned i = 0; i < 4; ++i) mine.sums[i] = sums[group + i / 2 * 8][member * 2 + i % 2];
   });
 }
 
@@ -82,6 +94,11 @@ void multiply_add(float* sums, const unsigned* a, const unsigned* b) {
   }
 }
 
+unsigned round_to_tf32(unsigned number) {
+  return kernels::bits_of(kernels::to_tf32(kernels::float_of(number)));
+}
+
+template void multiply_add<float>(float*, const unsigned*, const unsigned*);
 template void multiply_add<kernels::Float16>(float*, const unsigned*, const unsigned*);
 template void multiply_add<kernels::BFloat16>(float*, const unsigned*, const unsigned*);
 

@@ -13,22 +13,24 @@ bool reads_images(const Graph& graph, const Node& node, const kernels::ConvShape
          graph.value(node.outputs[0]).spec.type == DType::f32;
 }
 
-// The node's convolution with its factors rounded to bfloat16; null where it is none of such attributes.
 template <class Attributes>
-std::shared_ptr<const Op> rounded_conv(const Graph& graph, const Node& node) {
-  const auto conv = attributes_of<Attributes>(&node);
-  if (!conv || !reads_images(graph, node, conv->shape)) return nullptr;
-  if constexpr (requires { conv->depthwise; }) {
-    if (conv->depthwise) return nullptr;
-  }
-  Attributes attributes = *conv;
-  attributes.rounding = Precision::bf16;
+std::shared_ptr<const Op> rounded(Attributes attributes, Precision precision) {
+  attributes.rounding = precision;
   return make_op(attributes);
 }
 
-std::shared_ptr<const Op> rounded_image_conv(const Graph& graph, const Node& node) {
-  const auto of_numbers = rounded_conv<ops::ConvAttributes>(graph, node);
-  return of_numbers ? of_numbers : rounded_conv<ops::ImageConvAttributes>(graph, node);
+// The node's convolution with its factors rounded: to bfloat16 those of images, to TF32 any of numbers; null
+// where it is no such convolution.
+std::shared_ptr<const Op> rounded_conv(const Graph& graph, const Node& node, Precision precision) {
+  const auto conv = attributes_of<ops::ConvAttributes>(&node);
+  if (conv && !conv->depthwise && (precision == Precision::tf32 || reads_images(graph, node, conv->shape))) {
+    return rounded(*conv, precision);
+  }
+  const auto of_pixels = attributes_of<ops::ImageConvAttributes>(&node);
+  if (of_pixels && precision == Precision::bf16 && reads_images(graph, node, of_pixels->shape)) {
+    return rounded(*of_pixels, precision);
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -37,15 +39,16 @@ LowerPrecision::LowerPrecision(Precision precision, Ranges ranges)
     : precision_(precision), ranges_(std::move(ranges)) {}
 
 std::size_t LowerPrecision::run(const Context& ctx, Graph& graph) const {
-  if (precision_ == Precision::f32 || ctx.kernels().stores_16_bits) return 0;
+  const bool rounds = precision_ == Precision::tf32 || !ctx.kernels().stores_16_bits;
+  if (precision_ == Precision::f32 || !rounds) return 0;
   std::set<std::string> unknown;
   if (precision_ == Precision::i8) {
     for (const auto& [name, range] : ranges_) unknown.insert(name);
   }
   std::size_t lowered = 0;
   for (const Node& node : graph.nodes()) {
-    if (precision_ == Precision::bf16) {
-      if (const auto conv = rounded_image_conv(graph, node)) {
+    if (precision_ != Precision::i8) {
+      if (const auto conv = rounded_conv(graph, node, precision_)) {
         graph.replace(node, conv, node.inputs, node.name);
         ++lowered;
         continue;

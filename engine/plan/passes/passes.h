@@ -37,9 +37,9 @@ PILA_PASS(FusePooling, "fuse-pooling");
 
 #undef PILA_PASS
 
-// Lets products of float32 with constant weights round their factors, on devices that do no more in 16 bits;
-// to bfloat16, also convolutions of images; to int8, those products that have a range. Throws UsageError for
-// ranges of products that there are not.
+// Lets products of float32 with constant weights round their factors, to fewer than 32 bits on devices that
+// do no more in 16; to bfloat16, also convolutions of images, to TF32 all that are not depthwise; to int8,
+// those products that have a range. Throws UsageError for ranges of products that there are not.
 class LowerPrecision : public Pass {
  public:
   explicit LowerPrecision(Precision precision, Ranges ranges = {});

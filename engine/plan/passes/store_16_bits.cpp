@@ -97,7 +97,8 @@ class Rewriting {
 }  // namespace
 
 std::size_t Store16Bits::run(const Context& ctx, Graph& graph) const {
-  if (!ctx.kernels().stores_16_bits || precision_ == Precision::f32) return 0;
+  if (!ctx.kernels().stores_16_bits || (precision_ != Precision::f16 && precision_ != Precision::bf16))
+    return 0;
   Rewriting rewriting(ctx, graph, type_of(precision_));
   graph = rewriting.run();
   return rewriting.stored();

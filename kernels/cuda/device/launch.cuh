@@ -18,6 +18,15 @@ namespace pila::kernels::cuda {
 // How many blocks of b it takes for a.
 constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
+// Of the stream's GPU: 90 is compute capability 9.0. None in the emulation.
+inline int architecture_of([[maybe_unused]] const Stream& stream) {
+#if defined(__CUDACC__)
+  return static_cast<const CudaStream&>(stream).architecture();
+#else
+  return 0;
+#endif
+}
+
 struct Grid {
   dim3 blocks;
   dim3 threads;

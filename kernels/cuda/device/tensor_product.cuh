@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/cuda/device/tensor_tile.cuh"
 
@@ -15,34 +16,53 @@ struct TensorShape {
   static constexpr int kM = kM_, kN = kN_, kWarpsM = kWarpsM_, kWarpsN = kWarpsN_, kWarpsK = kWarpsK_;
   static constexpr int kStages = kStages_, kThreads = kWarpsM * kWarpsN * kWarpsK * kWarpSize;
   static constexpr int kWarpM = kM / kWarpsM, kWarpN = kN / kWarpsN;  // one warp's sums
-  static constexpr int kStepDepth = 32, kDepth = kStepDepth * kWarpsK;
-  using A = TileLayout<kM, kDepth>;
-  using B = TileLayout<kDepth, kN>;
-  static constexpr int kStageSize = A::kSize + B::kSize;  // numbers
+
+  // Of a tile, in bytes: four chunks for each warp that shares it.
+  static constexpr int kDepthBytes = 64 * kWarpsK, kStageBytes = (kM + kN) * kDepthBytes;
 
   // Sums of 16 rows of each warp, padded so that lanes write to different banks.
   static constexpr int kSumStride = kWarpN + 8, kSumSize = 16 * kSumStride;
-  static constexpr int kSharedBytes = kStages * kStageSize * 2 > kThreads / kWarpSize* kSumSize * 4
-                                          ? kStages* kStageSize * 2
-                                          : kThreads / kWarpSize* kSumSize * 4;
+  static constexpr int kSumBytes = kThreads / kWarpSize * kSumSize * 4;
+  static constexpr int kSharedBytes = kStages * kStageBytes > kSumBytes ? kStages* kStageBytes : kSumBytes;
 };
 
-template <class T, class Shape>
+// op(a) * op(b), where op transposes what is stored so.
+template <class T, class Shape, bool kTransposeA = false, bool kTransposeB = false>
 class TensorProduct {
  public:
+  static constexpr int kDepth = Shape::kDepthBytes / static_cast<int>(sizeof(T));  // of a tile
+  using A =
+      std::conditional_t<kTransposeA, TileLayout<T, kDepth, Shape::kM>, TileLayout<T, Shape::kM, kDepth>>;
+  using B =
+      std::conditional_t<kTransposeB, TileLayout<T, Shape::kN, kDepth>, TileLayout<T, kDepth, Shape::kN>>;
   using WarpSums = Sums[Shape::kWarpM / 16][Shape::kWarpN / 8];
 
-  // The block's sums of a * b from (row, column) on. All threads call; shared memory is free again after.
-  __device__ void multiply(const RowMajor<T>& a, const RowMajor<T>& b, std::int64_t row,
-                           std::int64_t column) {
+  // The block's sums from (row, column) on, over [begin, end) of the depth; where that is not all of it, it
+  // is a multiple of kDepth. All threads call; shared memory is free again after.
+  __device__ void multiply(const RowMajor<T>& a, const RowMajor<T>& b, std::int64_t row, std::int64_t column,
+                           std::int64_t begin, std::int64_t end) {
+    multiply(
+        [&](T* tile, std::int64_t depth) {
+          copy_tile<A, Shape::kThreads>(tile, a, kTransposeA ? depth : row, kTransposeA ? row : depth);
+        },
+        [&](T* tile, std::int64_t depth) {
+          copy_tile<B, Shape::kThreads>(tile, b, kTransposeB ? column : depth, kTransposeB ? depth : column);
+        },
+        begin, end);
+  }
+
+  // The same of matrices that are found in other ways: copy(tile, depth) begins to copy the block's tile, of
+  // layout A or B, from that depth on; zeros behind the end of the matrix.
+  template <class CopyA, class CopyB>
+  __device__ void multiply(const CopyA& copy_a, const CopyB& copy_b, std::int64_t begin, std::int64_t end) {
     T* const memory = shared_memory<T>();
-    const auto steps = static_cast<int>((a.columns + Shape::kDepth - 1) / Shape::kDepth);
+    const auto steps = static_cast<int>((end - begin + kDepth - 1) / kDepth);
     const auto copy_step = [&](int step) {
       if (step < steps) {
-        T* stage = memory + step % Shape::kStages * Shape::kStageSize;
-        const std::int64_t depth = static_cast<std::int64_t>(step) * Shape::kDepth;
-        copy_tile<typename Shape::A, Shape::kThreads>(stage, a, row, depth);
-        copy_tile<typename Shape::B, Shape::kThreads>(stage + Shape::A::kSize, b, depth, column);
+        T* stage = memory + step % Shape::kStages * (A::kSize + B::kSize);
+        const std::int64_t depth = begin + static_cast<std::int64_t>(step) * kDepth;
+        copy_a(stage, depth);
+        copy_b(stage + A::kSize, depth);
       }
       commit_copies();
     };
@@ -51,12 +71,11 @@ class TensorProduct {
       wait_for_copies<Shape::kStages - 2>();
       __syncthreads();  // the step's tiles are there for all, and the step before is done with its own
       copy_step(step + Shape::kStages - 1);
-      const T* stage = memory + step % Shape::kStages * Shape::kStageSize;
+      const T* stage = memory + step % Shape::kStages * (A::kSize + B::kSize);
+      constexpr int kWarpDepth = kDepth / Shape::kWarpsK;
 #pragma unroll
-      for (int depth = 0; depth < Shape::kStepDepth; depth += 16) {
-        const int at = warp_k() * Shape::kStepDepth + depth;
-        multiply_tiles<typename Shape::A, typename Shape::B>(sums, stage, warp_row(), at,
-                                                             stage + Shape::A::kSize, at, warp_column());
+      for (int depth = 0; depth < kWarpDepth; depth += kProductDepth<T>) {
+        multiply_tiles(stage, stage + A::kSize, warp_k() * kWarpDepth + depth);
       }
     }
     wait_for_copies<0>();
@@ -113,6 +132,24 @@ class TensorProduct {
  private:
   __device__ static int warp() { return static_cast<int>(threadIdx.x) / kWarpSize; }
   __device__ static int warp_k() { return warp() % Shape::kWarpsK; }
+
+  __device__ void multiply_tiles(const T* a, const T* b, int depth) {
+    FragmentA left[Shape::kWarpM / 16];
+#pragma unroll
+    for (int i = 0; i < Shape::kWarpM / 16; ++i) {
+      load_left<A, kTransposeA>(left[i], a, warp_row() + 16 * i, depth);
+    }
+#pragma unroll
+    for (int j = 0; j < Shape::kWarpN / 8; j += 2) {
+      unsigned part[4];
+      load_right<B, kTransposeB>(part, b, depth, warp_column() + 8 * j);
+#pragma unroll
+      for (int i = 0; i < Shape::kWarpM / 16; ++i) {
+        multiply_add<T>(sums[i][j], left[i], {{part[0], part[1]}});
+        multiply_add<T>(sums[i][j + 1], left[i], {{part[2], part[3]}});
+      }
+    }
+  }
 
   // The warps that share their sums.
   __device__ static void wait_for_partners() {

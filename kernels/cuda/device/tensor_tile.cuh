@@ -1,27 +1,42 @@
-// Tiles of 16-bit matrices in shared memory, and their products by tensor cores.
+// Tiles of matrices in shared memory, and their products by tensor cores.
 #pragma once
 
 #include <cstdint>
 
 #include "kernels/cuda/device/copy_async.cuh"
 #include "kernels/cuda/device/mma.cuh"
+#include "kernels/cuda/device/pack.cuh"
 
 namespace pila::kernels::cuda {
 
 constexpr int kWarpSize = 32;
 
-// The layout of a row-major tile, in chunks of 8 numbers, 16 bytes. Chunks change places within their row so
-// that those of eight neighbouring rows, which ldmatrix reads together, lie in different banks.
-template <int kRowCount, int kColumnCount>
+// How many numbers tensor cores sum over at a time.
+template <class T>
+constexpr int kProductDepth = 2 * Pack<T>::kLanes;
+
+// The layout of a row-major tile of T, in chunks of 16 bytes. Chunks change places within their row so that
+// those of eight neighbouring rows, which ldmatrix reads together, lie in different banks, and so that
+// numbers of 32 bits in eight neighbouring columns do in four neighbouring rows.
+template <class T, int kRowCount, int kColumnCount>
 struct TileLayout {
-  static constexpr int kRows = kRowCount, kColumns = kColumnCount;
-  static constexpr int kChunks = kColumns / 8, kSize = kRows * kColumns;  // of a row; numbers
+  static constexpr int kRows = kRowCount, kColumns = kColumnCount, kLanes = Pack<T>::kLanes;
+  static constexpr int kChunks = kColumns / kLanes, kSize = kRows * kColumns;  // of a row; numbers
   static_assert((kChunks & (kChunks - 1)) == 0 && kChunks > 0);
 
   // Where the numbers of a chunk begin.
   __device__ static int place(int row, int chunk) {
-    const int mixed = kChunks >= 8 ? row % 8 : row / (8 / kChunks) % kChunks;
-    return (row * kChunks + (chunk ^ mixed)) * 8;
+    if constexpr (kChunks < 8) {
+      return (row * kChunks + (chunk ^ row / (8 / kChunks) % kChunks)) * kLanes;
+    } else {
+      const int mixed = sizeof(T) == 4 ? row % 4 * 2 + row / 4 % 2 : row % 8;
+      return (row * kChunks + (chunk ^ mixed)) * kLanes;
+    }
+  }
+
+  // Where one number is.
+  __device__ static int place_of(int row, int column) {
+    return place(row, column / kLanes) + column % kLanes;
   }
 };
 
@@ -38,33 +53,57 @@ __device__ void copy_tile(T* tile, const RowMajor<T>& from, std::int64_t row, st
 #pragma unroll
   for (int i = static_cast<int>(threadIdx.x); i < Layout::kRows * Layout::kChunks; i += kThreads) {
     const int r = i / Layout::kChunks, chunk = i % Layout::kChunks;
-    const std::int64_t from_row = row + r, from_column = column + chunk * 8;
+    const std::int64_t from_row = row + r, from_column = column + chunk * Layout::kLanes;
     const bool inside = from_row < from.rows && from_column < from.columns;
     const T* source = inside ? from.data + from_row * from.columns + from_column : from.data;
     copy_async(tile + Layout::place(r, chunk), source, inside);
   }
 }
 
-// One warp's sums += a[row ... row + 16 kM, a_column ... a_column + 16] *
-//                    b[b_row ... b_row + 16, column ... column + 8 kN].
-template <class A, class B, int kM, int kN, class T>
-__device__ void multiply_tiles(Sums (&sums)[kM][kN], const T* a, int row, int a_column, const T* b, int b_row,
-                               int column) {
-  static_assert(kN % 2 == 0);
-  const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
-  FragmentA left[kM];
+// The bits that lie in a tile, as multiply_add() wants them.
+__device__ inline unsigned tf32_at(const float* number) { return round_to_tf32(__float_as_uint(*number)); }
+
+template <class T, int kParts>
+__device__ void round_if_tf32(unsigned (&part)[kParts]) {
+  if constexpr (sizeof(T) == 4) {
 #pragma unroll
-  for (int i = 0; i < kM; ++i) {
-    load_matrices(left[i].part, a + A::place(row + 16 * i + lane % 16, a_column / 8 + lane / 16));
+    for (unsigned& number : part) number = round_to_tf32(number);
   }
+}
+
+// Rows [row, row + 16) of a, from `depth` on. Tile holds a, or, transposed, its columns as rows.
+template <class Tile, bool kTransposed, class T>
+__device__ void load_left(FragmentA& left, const T* tile, int row, int depth) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
+  if constexpr (!kTransposed) {
+    load_matrices(left.part, tile + Tile::place(row + lane % 16, depth / Tile::kLanes + lane / 16));
+    round_if_tf32<T>(left.part);
+  } else if constexpr (sizeof(T) == 2) {
+    load_transposed_matrices(left.part,
+                             tile + Tile::place(depth + lane / 16 * 8 + lane % 8, row / 8 + lane / 8 % 2));
+  } else {
 #pragma unroll
-  for (int j = 0; j < kN; j += 2) {
-    unsigned part[4];
-    load_transposed_matrices(part, b + B::place(b_row + lane % 16, column / 8 + j + lane / 16));
+    for (int i = 0; i < 4; ++i) {
+      left.part[i] = tf32_at(tile + Tile::place_of(depth + lane % 4 + i / 2 * 4, row + lane / 4 + i % 2 * 8));
+    }
+  }
+}
+
+// Columns [column, column + 16) of b, from `depth` on: two fragments behind each other. Tile holds b, or,
+// transposed, its columns as rows.
+template <class Tile, bool kTransposed, class T>
+__device__ void load_right(unsigned (&part)[4], const T* tile, int depth, int column) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
+  if constexpr (kTransposed) {
+    load_matrices(part,
+                  tile + Tile::place(column + lane / 16 * 8 + lane % 8, depth / Tile::kLanes + lane / 8 % 2));
+    round_if_tf32<T>(part);
+  } else if constexpr (sizeof(T) == 2) {
+    load_transposed_matrices(part, tile + Tile::place(depth + lane % 16, column / 8 + lane / 16));
+  } else {
 #pragma unroll
-    for (int i = 0; i < kM; ++i) {
-      multiply_add<T>(sums[i][j], left[i], {{part[0], part[1]}});
-      multiply_add<T>(sums[i][j + 1], left[i], {{part[2], part[3]}});
+    for (int i = 0; i < 4; ++i) {
+      part[i] = tf32_at(tile + Tile::place_of(depth + lane % 4 + i % 2 * 4, column + lane / 4 + i / 2 * 8));
     }
   }
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/args/half.h"
+#include "kernels/args/precision.h"
 #include "kernels/args/types.h"
 #include "kernels/kernel_table.h"
 
@@ -18,6 +19,17 @@ bool is_of_numbers(const Args& args) {
 template <class Args>
 bool is_float32(const Args& args) {
   return args.type == DType::f32;
+}
+
+// Whether tensor cores multiply such factors: those of 16 bits, and float32 that may be rounded.
+inline bool tensor_cores_multiply(DType type, Precision rounding) {
+  return type == DType::f32 ? rounding == Precision::tf32
+                            : (type == DType::f16 || type == DType::bf16) && rounding == Precision::f32;
+}
+
+// Whether factors that are not rounded will do.
+inline bool may_stay(DType type, Precision rounding) {
+  return rounding == Precision::f32 || (rounding == Precision::tf32 && type == DType::f32);
 }
 
 // Returns visit(a number of that type).

@@ -59,7 +59,7 @@ struct Ending {
 // Args: ConvForward or DepthwiseForward, whose window has so many weights.
 template <class Args>
 void expect_agreement(const char* kernel, const ConvShape& shape, std::int64_t weights, std::int64_t products,
-                      DType type, const Ending& ending) {
+                      DType type, const Ending& ending, Precision rounding = Precision::f32) {
   SCOPED_TRACE("type " + std::to_string(static_cast<int>(type)));
   const std::int64_t count = shape.batch * shape.out_h * shape.out_w * shape.out_c;
   const TypedInput x(type, random_numbers(shape.batch * shape.in_h * shape.in_w * shape.in_c, 1));
@@ -70,6 +70,7 @@ void expect_agreement(const char* kernel, const ConvShape& shape, std::int64_t w
 
   Args args;
   args.shape = shape;
+  if constexpr (requires { args.rounding; }) args.rounding = rounding;
   args.epilogue.activation = ending.activation;
   args.x = x.host.data();
   args.w = w.host.data();
@@ -92,11 +93,20 @@ void expect_depthwise(const char* kernel, const Image& image, DType type, const 
   expect_agreement<DepthwiseForward>(kernel, image.shape(), taps * image.out_c, taps, type, ending);
 }
 
-void expect_conv(const Image& image, DType type, const Ending& ending = {}) {
+void expect_conv(const char* kernel, const Image& image, DType type, const Ending& ending = {},
+                 Precision rounding = Precision::f32) {
   SCOPED_TRACE(image.name());
   const std::int64_t products = image.kernel * image.kernel * image.in_c / image.groups;
-  expect_agreement<ConvForward>("conv", image.shape(), products * image.out_c, products, type, ending);
+  expect_agreement<ConvForward>(kernel, image.shape(), products * image.out_c, products, type, ending,
+                                rounding);
 }
+
+// What tensor cores multiply.
+struct Factors {
+  DType type;
+  Precision rounding = Precision::f32;
+};
+constexpr Factors kFactors[] = {{DType::f16}, {DType::bf16}, {DType::f32, Precision::tf32}};
 
 // Sizes around a strip of rows, images of one pixel, channels of one pack and of many.
 TEST(CudaDepthwise, SlidesWindowsOf3x3) {
@@ -149,13 +159,48 @@ TEST(CudaDepthwise, TakesAnyWindow) {
 TEST(CudaConv, TakesAnyWindow) {
   PILA_NEEDS_DEVICE();
   for (const DType type : kTypes) {
-    expect_conv({1, 8, 8, 3, 16, 3, 1, 1}, type);
-    expect_conv({2, 9, 7, 5, 65, 3, 2, 1}, type, {true, true, Activation::relu6});
-    expect_conv({1, 4, 4, 8, 8, 1, 2, 0}, type);
-    expect_conv({1, 13, 13, 3, 7, 7, 2, 3}, type, {true});
-    expect_conv({2, 6, 6, 6, 9, 3, 1, 1, 3}, type, {true, true});  // groups
-    expect_conv({1, 9, 9, 4, 4, 3, 1, 2, 1, 2}, type);             // dilated
+    expect_conv("conv", {1, 8, 8, 3, 16, 3, 1, 1}, type);
+    expect_conv("conv", {2, 9, 7, 5, 65, 3, 2, 1}, type, {true, true, Activation::relu6});
+    expect_conv("conv", {1, 4, 4, 6, 8, 1, 2, 0}, type);
+    expect_conv("conv", {1, 13, 13, 3, 7, 7, 2, 3}, type, {true});
+    expect_conv("conv", {2, 6, 6, 6, 9, 3, 1, 1, 3}, type, {true, true});  // groups
+    expect_conv("conv", {1, 9, 9, 4, 4, 3, 1, 2, 1, 2}, type);             // dilated
   }
+}
+
+// Around tiles of 64 x 64 sums, 128 x 128 where there are many, and a depth of 32, 16 of TF32.
+TEST(CudaConv, MultipliesByTensorCores) {
+  PILA_NEEDS_DEVICE();
+  constexpr auto kName = "conv_tensor_cores";
+  for (const auto& [type, rounding] : kFactors) {
+    expect_conv(kName, {1, 8, 8, 8, 16, 3, 1, 1}, type, {}, rounding);
+    expect_conv(kName, {2, 9, 7, 24, 72, 3, 2, 1}, type, {true, true, Activation::relu6}, rounding);
+    expect_conv(kName, {3, 5, 6, 8, 8, 3, 1, 0}, type, {false, true}, rounding);
+    expect_conv(kName, {1, 11, 9, 16, 8, 5, 2, 2}, type, {true, false, Activation::silu}, rounding);
+    expect_conv(kName, {1, 4, 4, 8, 136, 1, 2, 0}, type, {}, rounding);
+    expect_conv(kName, {1, 9, 9, 40, 8, 3, 1, 2, 1, 2}, type, {}, rounding);  // dilated
+    expect_conv(kName, {1, 3, 3, 256, 16, 3, 1, 1}, type, {true, true, Activation::relu}, rounding);  // deep
+  }
+  expect_conv(kName, {1, 7, 7, 4, 12, 3, 1, 1}, DType::f32, {true}, Precision::tf32);  // packs of four
+  expect_conv(kName, {3, 128, 128, 8, 128, 1, 2, 0}, DType::bf16);
+}
+
+// Float32 that may be rounded, but by no tensor cores: few channels.
+TEST(CudaConv, LeavesWhatTensorCoresDoNotTake) {
+  PILA_NEEDS_DEVICE();
+  const ConvShape shape = Image{1, 8, 8, 3, 16, 3, 2, 1}.shape();
+  const std::vector<float> x = random_numbers(8 * 8 * 3, 1), w = random_numbers(9 * 3 * 16, 2);
+  const DeviceBuffer<float> x_there(x), w_there(w);
+  ConvForward args;
+  args.shape = shape;
+  args.x = x.data();
+  args.w = w.data();
+  const auto expected = run_reference<float>(args, &ConvForward::y, 4 * 4 * 16);
+  args.rounding = Precision::tf32;
+  args.x = x_there.data();
+  args.w = w_there.data();
+  const auto actual = run_on_device<float>(args, "conv", &ConvForward::y, 4 * 4 * 16);
+  EXPECT_TRUE(close_by_norm(actual, expected, tolerance(DType::f32, 27)));
 }
 
 TEST(CudaImageConv, ReadsPixels) {
@@ -201,11 +246,13 @@ TEST(CudaImageConv, ReadsPixels) {
 template <class Args, class Second>
 void expect_gradient(const char* kernel, const ConvShape& shape, DType type, const void* Args::*first,
                      std::int64_t first_count, Second Args::*second, std::int64_t second_count,
-                     void* Args::*output, std::int64_t count, std::int64_t products) {
+                     void* Args::*output, std::int64_t count, std::int64_t products,
+                     Precision rounding = Precision::f32) {
   SCOPED_TRACE(std::string(kernel) + " of type " + std::to_string(static_cast<int>(type)));
   const TypedInput a(type, random_numbers(first_count, 1)), b(type, random_numbers(second_count, 2));
   Args args;
   args.shape = shape;
+  if constexpr (requires { args.rounding; }) args.rounding = rounding;
   args.*first = a.host.data();
   args.*second = b.host.data();
   const auto expected = run_reference<float>(args, output, static_cast<std::size_t>(count));
@@ -252,10 +299,39 @@ TEST(CudaDepthwise, SendsGradientsBack) {
   expect_gradients({1, 40, 41, 8, 8, 3, 1, 1}, true);      // several parts of pixels
 }
 
+// Tiles as of forward convolutions; of the weights', pixels are the depth.
+TEST(CudaConv, SendsGradientsBackByTensorCores) {
+  PILA_NEEDS_DEVICE();
+  const auto expect = [](const Image& image, const Factors& factors) {
+    SCOPED_TRACE(image.name());
+    const ConvShape shape = image.shape();
+    const std::int64_t taps = image.kernel * image.kernel, weights = taps * shape.in_c * shape.out_c;
+    const std::int64_t in = shape.batch * shape.in_h * shape.in_w * shape.in_c;
+    const std::int64_t pixels = shape.batch * shape.out_h * shape.out_w, out = pixels * shape.out_c;
+    const auto& [type, rounding] = factors;
+    expect_gradient("conv_backward_data_tensor_cores", shape, type, &ConvBackwardData::dy, out,
+                    &ConvBackwardData::w, weights, &ConvBackwardData::dx, in, taps * shape.out_c, rounding);
+    expect_gradient("conv_backward_filter_tensor_cores", shape, type, &ConvBackwardFilter::x, in,
+                    &ConvBackwardFilter::dy, out, &ConvBackwardFilter::dw, weights, pixels, rounding);
+  };
+  for (const Factors& factors : kFactors) {
+    for (const int stride : {1, 2}) {
+      expect({2, 9, 7, 8, 16, 3, stride, 1}, factors);
+      expect({1, 6, 8, 24, 72, 3, stride, 0}, factors);
+      expect({1, 8, 8, 72, 8, 5, stride, 2}, factors);
+      expect({2, 5, 5, 16, 40, 1, stride, 0}, factors);
+    }
+    expect({1, 9, 9, 8, 8, 3, 1, 2, 1, 2}, factors);  // dilated
+  }
+  expect({1, 7, 7, 4, 12, 3, 2, 1}, kFactors[2]);    // packs of four
+  expect({2, 33, 33, 8, 16, 3, 1, 1}, kFactors[1]);  // several parts of pixels
+  expect({1, 3, 3, 8, 256, 3, 1, 1}, kFactors[0]);   // and of taps and channels
+}
+
 TEST(CudaConv, SendsGradientsBack) {
   PILA_NEEDS_DEVICE();
   expect_gradients({2, 9, 7, 3, 16, 3, 2, 1}, false);
-  expect_gradients({1, 5, 5, 8, 4, 1, 1, 0}, false);
+  expect_gradients({1, 5, 5, 9, 4, 1, 1, 0}, false);
   expect_gradients({2, 6, 6, 6, 9, 3, 1, 1, 3}, false);     // groups
   expect_gradients({1, 9, 9, 4, 4, 3, 1, 2, 1, 2}, false);  // dilated
   expect_gradients({1, 40, 41, 3, 5, 3, 2, 1}, false);      // several parts of pixels

@@ -22,12 +22,14 @@ struct Case {
   bool transpose_a = false, transpose_b = false;
   bool bias = false, residual = false;
   Activation activation = Activation::none;
+  Precision rounding = Precision::f32;
 
   std::string name() const {
     return "type " + std::to_string(static_cast<int>(type)) + ": " + std::to_string(m) + " x " +
            std::to_string(n) + " x " + std::to_string(k) + (transpose_a ? " at" : "") +
            (transpose_b ? " bt" : "") + (bias ? " bias" : "") + (residual ? " residual" : "") +
-           " activation " + std::to_string(static_cast<int>(activation));
+           " activation " + std::to_string(static_cast<int>(activation)) + " rounding " +
+           std::to_string(static_cast<int>(rounding));
   }
 };
 
@@ -65,6 +67,7 @@ void expect_agreement(const Case& which, const char* kernel) {
   args.k = which.k;
   args.transpose_a = which.transpose_a;
   args.transpose_b = which.transpose_b;
+  args.rounding.to = which.rounding;
   args.epilogue.activation = which.activation;
   args.a = a.data();
   args.b = b.data();
@@ -90,18 +93,62 @@ void expect_agreement(const Case& which, const char* kernel) {
 constexpr DType k16Bits[] = {DType::f16, DType::bf16};
 constexpr bool kBoth[] = {false, true};
 
-// Products of few rows: blocks make 16 x 32 sums, in steps of 256 of the depth.
+// What tensor cores multiply.
+struct Factors {
+  DType type;
+  Precision rounding = Precision::f32;
+};
+constexpr Factors kFactors[] = {{DType::f16}, {DType::bf16}, {DType::f32, Precision::tf32}};
+
+void expect_by_tensor_cores(Case which, const Factors& factors) {
+  which.type = factors.type;
+  which.rounding = factors.rounding;
+  expect_agreement(which, "matmul_tensor_cores");
+}
+
+// Products of few rows: blocks make 16 x 32 sums, in steps of 256 of the depth, or 128 of TF32.
 TEST(CudaMatmul, MultipliesFewRowsByTensorCores) {
   PILA_NEEDS_DEVICE();
-  for (const DType type : k16Bits) {
+  for (const Factors& factors : kFactors) {
     for (const std::int64_t m : {1, 15, 16, 17, 49}) {
       for (const std::int64_t n : {8, 24, 32, 40}) {
-        for (const std::int64_t k : {8, 16, 40}) expect_agreement({m, n, k, type}, "matmul_tensor_cores");
+        for (const std::int64_t k : {8, 16, 40}) expect_by_tensor_cores({m, n, k}, factors);
       }
     }
-    for (const std::int64_t k : {248, 256, 264, 1280}) {
-      expect_agreement({3, 72, k, type, false, false, true}, "matmul_tensor_cores");
+    for (const std::int64_t k : {120, 128, 136, 248, 256, 264, 1280}) {
+      expect_by_tensor_cores({3, 72, k, {}, false, false, true}, factors);
     }
+  }
+  expect_by_tensor_cores({5, 12, 20, {}, false, false, true, true}, kFactors[2]);  // packs of four
+}
+
+// The depth of few tiles is cut into parts of a multiple of 256, whose sums are added in order.
+TEST(CudaMatmul, CutsLongSumsOfTensorCores) {
+  PILA_NEEDS_DEVICE();
+  for (const Factors& factors : kFactors) {
+    expect_by_tensor_cores({20, 16, 2048, {}, false, false, true, true, Activation::relu6}, factors);
+    expect_by_tensor_cores({9, 72, 2056, {}, false, true}, factors);
+    expect_by_tensor_cores({40, 24, 2051, {}, true, false, true}, factors);  // a depth that ends anywhere
+  }
+  expect_by_tensor_cores({128, 136, 2048, {}, true}, kFactors[1]);
+}
+
+// Gradients' products: 64 x 64 sums, or, of many, 128 x 128.
+TEST(CudaMatmul, MultipliesTransposedByTensorCores) {
+  PILA_NEEDS_DEVICE();
+  for (const Factors& factors : kFactors) {
+    for (const std::int64_t m : {8, 64, 72}) {
+      for (const std::int64_t n : {8, 64, 136}) {
+        for (const std::int64_t k : {8, 32, 40}) {
+          expect_by_tensor_cores({m, n, k, {}, true, false, true, true, Activation::relu6}, factors);
+          expect_by_tensor_cores({m, n, k, {}, false, true, true, true, Activation::relu6}, factors);
+        }
+      }
+    }
+    for (const std::int64_t k : {1, 31, 33}) expect_by_tensor_cores({16, 24, k, {}, true}, factors);
+    for (const std::int64_t m : {1, 63, 65}) expect_by_tensor_cores({m, 24, 16, {}, false, true}, factors);
+    expect_by_tensor_cores({128 * 48, 256, 40, {}, false, true}, factors);
+    expect_by_tensor_cores({128 * 12, 128 * 8 - 8, 24, {}, true}, factors);
   }
 }
 
@@ -154,9 +201,28 @@ TEST(CudaMatmul, MultipliesAnythingInPlainFloat32) {
     const char* name = type == DType::f16 ? "matmul_f16" : "matmul_bf16";
     expect_agreement({70, 9, 16, type}, name);
     expect_agreement({5, 16, 7, type}, name);
-    expect_agreement({8, 16, 24, type, true}, name);
-    expect_agreement({8, 16, 24, type, false, true}, name);
+    expect_agreement({12, 16, 24, type, true}, name);
+    expect_agreement({8, 16, 20, type, false, true}, name);
+    expect_agreement({8, 16, 24, type, true, true}, name);
   }
+}
+
+// Float32 that may be rounded, and whose rows begin anywhere.
+TEST(CudaMatmul, LeavesWhatTensorCoresDoNotTake) {
+  PILA_NEEDS_DEVICE();
+  Matmul args;
+  args.rounding.to = Precision::tf32;
+  args.m = args.k = 4;
+  args.n = 10;
+  const std::vector<float> a = random_matrix(4, 4, 1), b = random_matrix(4, 10, 2);
+  const DeviceBuffer<float> a_there(a), b_there(b);
+  args.a = a_there.data();
+  args.b = b_there.data();
+  const auto actual = run_on_device<float>(args, "matmul_f32", &Matmul::c, 40);
+  args.rounding.to = Precision::f32;
+  args.a = a.data();
+  args.b = b.data();
+  EXPECT_TRUE(close_by_norm(actual, run_reference<float>(args, &Matmul::c, 40), 4e-6));
 }
 
 // The depth is cut into parts of at least 256, whose sums are added in order.
