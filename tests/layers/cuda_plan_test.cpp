@@ -56,6 +56,34 @@ TEST_P(CudaPlanTest, PlanNet) {
   }
 }
 
+// What EfficientNets put between a depthwise convolution and its projection: each channel by a factor that
+// all channels' means decide.
+TEST_P(CudaPlanTest, SqueezeExcite) {
+  constexpr std::int64_t kBatch = 2, kSize = 9, kChannels = 48, kSqueezed = 8;
+  const auto answers_of = [&](const Context& ctx, Precision precision) {
+    const auto weight = [&](const Shape& shape, std::uint64_t seed) {
+      return Tensor::from(
+          ctx, shape, test::uniform_data<float>(static_cast<std::size_t>(shape.elements()), seed, -0.5, 0.5));
+    };
+    const TensorSpec input{{kBatch, kSize, kSize, kChannels}, DType::f32};
+    const auto run = [&](const Context& on, std::span<const Tensor> inputs) {
+      const Tensor& x = inputs[0];
+      Tensor s = ops::reshape(on, ops::global_average_pool(on, x), {kBatch, 1, 1, kChannels});
+      s = ops::conv2d(on, s, weight({1, 1, kChannels, kSqueezed}, 1), weight({kSqueezed}, 2),
+                      {.activation = Activation::silu});
+      s = ops::conv2d(on, s, weight({1, 1, kSqueezed, kChannels}, 3), weight({kChannels}, 4),
+                      {.activation = Activation::sigmoid});
+      return std::vector{ops::multiply(on, x, s)};
+    };
+    const auto plan = Plan::build(ctx, trace(ctx, {&input, 1}, run), {.precision = precision});
+    const Session session(plan);
+    return test::run_once(ctx, session, weight(input.shape, 5));
+  };
+  const auto expected = answers_of(Context(Device::cpu(1)), Precision::f32);
+  EXPECT_LT(relative_error(answers_of(Context(test::plan_device().device), GetParam()), expected),
+            small_tolerance());
+}
+
 // The same random network on both devices, with statistics that leave activations about as large as they
 // were.
 void randomise(const Context& cpu, Model& cpu_model, const Context& ctx, const Model& model) {
