@@ -1,7 +1,7 @@
-"""Measures MobileNetV2 on a GPU: Pila operation by operation, or against PyTorch.
+"""Measures MobileNetV2 on a GPU: Pila operation by operation, or against PyTorch, inference or steps of training.
 
 Programs of a comparison run in processes of their own and take turns on the same images. Ratios are the peer's
-median time over Pila's, with the 95% interval: above 1 Pila is faster. Both parts write into one pair of files,
+median time over Pila's, with the 95% interval: above 1 Pila is faster. All parts write into one pair of files,
 named after the GPU.
 """
 
@@ -15,10 +15,11 @@ import tempfile
 
 import numpy
 
-from infer_torch_gpu import PEERS
+from run_torch_gpu import PEERS
 from turns import Program, ratio_cell, summary, take_turns
 
 HERE = pathlib.Path(__file__).parent
+MODES = {"peers": "infer", "training": "train"}
 
 
 def tasks(options):
@@ -47,13 +48,13 @@ def compare_one(options, task, generator):
     size = 224
     with tempfile.NamedTemporaryFile(suffix=".inputs") as inputs:
         generator.uniform(-1, 1, (task["batch"], size, size, 3)).astype(numpy.float32).tofile(inputs)
-        numpy.zeros(task["batch"], numpy.int32).tofile(inputs)  # labels, which inference does not read
+        generator.integers(0, 1000, task["batch"], numpy.int32).tofile(inputs)  # labels
         inputs.flush()
-        arguments = ["--device", options.device, "--precision", task["precision"], "--width", str(task["width"]),
+        arguments = ["--mode", MODES[options.part], "--device", options.device, "--precision", task["precision"], "--width", str(task["width"]),
                      "--batch", str(task["batch"]), "--size", str(size), "--input", inputs.name]
-        programs = [Program("pila", [options.programs / "pila-bench-model", "--mode", "infer", *arguments], 1)]
+        programs = [Program("pila", [options.programs / "pila-bench-model", *arguments], 1)]
         for peer in options.peers:
-            programs.append(Program(peer, [sys.executable, HERE / "infer_torch_gpu.py", "--peer", peer, *arguments], 1))
+            programs.append(Program(peer, [sys.executable, HERE / "run_torch_gpu.py", "--peer", peer, *arguments], 1))
         ready = take_turns(programs, options.rounds, pause=0.01, times=options.times)
     return dict(task, programs=summary(ready, generator))
 
@@ -90,7 +91,7 @@ def peers_table(results):
 
 
 def write(options, part, results):
-    """Puts one part's results beside those of the other."""
+    """Puts one part's results beside those of the others."""
     device = profile_one(options, dict(width=0.35, batch=1, precision="float32"))["device"]
     stem = "_".join(re.findall(r"\w+", device.split(" (")[0]))
     options.results.mkdir(parents=True, exist_ok=True)
@@ -101,27 +102,31 @@ def write(options, part, results):
     text = f"{device}. MobileNetV2 with random weights, 224 x 224, images on the GPU.\n"
     if "profile" in everything:
         text += f"\n{profile_table(everything['profile'])}\n"
-    if "peers" in everything:
-        text += ("\nRatio: the peer's median time over Pila's (95% interval); above 1 Pila is faster.\n\n"
-                 f"{peers_table(everything['peers'])}\n")
+    for compared, heading in (("peers", "Inference"), ("training", "A step of training")):
+        if compared in everything:
+            text += (f"\n{heading}; ratio: the peer's median time over Pila's (95% interval); above 1 Pila is faster.\n\n"
+                     f"{peers_table(everything[compared])}\n")
     (options.results / f"{stem}.md").write_text(text)
     print(text)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=["profile", "peers"])
+    parser.add_argument("part", choices=["profile", "peers", "training"])
     parser.add_argument("--programs", required=True, type=pathlib.Path,
                         help="folder of pila-profile and pila-bench-model")
     parser.add_argument("--results", required=True, type=pathlib.Path, help="folder for .json and .md")
     parser.add_argument("--device", default="cuda", help="cpu tries this program out without a GPU")
     parser.add_argument("--widths", type=float, nargs="+", default=[1.0])
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 32, 128])
-    parser.add_argument("--precisions", nargs="+", default=["float16"])
+    parser.add_argument("--batches", type=int, nargs="+", help="(default: 1 32 128; of training 64 256)")
+    parser.add_argument("--precisions", nargs="+", help="(default: float16; of training float32 tf32)")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--times", type=int, default=20, help="runs in a turn")
     parser.add_argument("--peers", nargs="+", default=PEERS, choices=PEERS)
     options = parser.parse_args()
+    trains = options.part == "training"
+    options.batches = options.batches or ([64, 256] if trains else [1, 32, 128])
+    options.precisions = options.precisions or (["float32", "tf32"] if trains else ["float16"])
     write(options, options.part, profile(options) if options.part == "profile" else compare(options))
 
 

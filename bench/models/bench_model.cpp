@@ -110,6 +110,7 @@ class Network {
   Network(const Context& ctx, const Options& options, const Inputs& inputs)
       : ctx_(ctx), inputs_(inputs), model_(make_model(ctx, options)) {
     if (options.mode == "train") {
+      if (options.precision) training_ = ctx_.with_products(products_of(*options.precision));
       std::vector<AdamParameter> parameters;
       for (const Parameter* parameter : model_->trainable_parameters()) {
         parameters.push_back({.value = parameter->value});
@@ -142,11 +143,18 @@ class Network {
   std::vector<float> logits() { return session_->output(kLogitsOutput).to_vector<float>(ctx_); }
 
  private:
+  Precision products_of(Precision precision) const {
+    const bool on_gpu = ctx_.kernels().stores_16_bits;
+    if (precision == Precision::f32 || (precision == Precision::tf32 && on_gpu)) return precision;
+    throw UsageError(std::string("--mode train: --precision float32 ") + (on_gpu ? "or tf32 " : "") +
+                     "is expected, got " + to_string(precision));
+  }
+
   // Forward with batch statistics, backward, one Adam step.
   float train() {
     const auto step = Tensor::from(ctx_, Shape{}, std::vector<std::int64_t>{adam_->steps()});
     Tape tape;
-    const Context training = ctx_.for_training(0, step).with_recorder(&tape);
+    const Context training = training_.for_training(0, step).with_recorder(&tape);
     for (const Parameter* parameter : model_->trainable_parameters()) tape.watch(parameter->value);
     const Tensor logits = model_->logits(training, inputs_.images);
     const Tensor loss = ops::mean(training, ops::sparse_cross_entropy(training, logits, inputs_.labels));
@@ -156,6 +164,7 @@ class Network {
   }
 
   const Context ctx_;
+  Context training_ = ctx_;
   const Inputs inputs_;
   std::unique_ptr<Model> model_;    // trains
   std::optional<Adam> adam_;        // trains
