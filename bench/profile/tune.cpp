@@ -19,9 +19,6 @@ using kernels::Matmul;
 using kernels::cuda::CutChoices;
 using kernels::cuda::ProductCut;
 
-constexpr double kTurnSeconds = 2e-3;
-constexpr double kGain = 1.03;  // less may be noise
-
 class CutCall : public Call {
  public:
   CutCall(const Context& ctx, const Matmul& args, const ProductCut& cut) : ctx_(ctx), args_(args), cut_(cut) {
@@ -54,6 +51,7 @@ std::string row_of(const CutChoices& choices, const ProductCut& cut) {
 
 // A row for the table where another cut is faster than what is in use; else nothing.
 std::string tuned(const Context& ctx, const Matmul& args, int rounds) {
+  constexpr double kSeconds = 2e-3, kGain = 1.03;  // of a turn; what is less may be noise
   const CutChoices choices = kernels::cuda::cut_choices(args, ctx.stream());
   std::vector<ProductCut> cuts = choices.cuts;
   if (cuts.empty()) return {};
@@ -64,7 +62,7 @@ std::string tuned(const Context& ctx, const Matmul& args, int rounds) {
     calls.push_back(std::make_unique<CutCall>(ctx, args, cut));
     all.push_back(calls.back().get());
   }
-  const auto times = time_in_turns(ctx, all, rounds, kTurnSeconds);
+  const auto times = time_in_turns(ctx, all, rounds, kSeconds);
   const auto best = static_cast<std::size_t>(std::ranges::min_element(times) - times.begin());
   if (times.front() < kGain * times[best]) return {};
   char gain[64];
