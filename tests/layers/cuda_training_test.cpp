@@ -21,8 +21,7 @@ constexpr std::int64_t kBatch = 4, kSize = 32, kClasses = 5;
 // A network of MobileNetV2's make, the same on every device, and its optimizer.
 class Training {
  public:
-  explicit Training(const Context& ctx, Precision products = Precision::f32)
-      : ctx_(ctx.with_products(products)), model_(ctx, spec()) {
+  explicit Training(const Context& ctx) : ctx_(ctx), model_(ctx, spec()) {
     std::vector<AdamParameter> parameters;
     for (const Parameter* parameter : model_.trainable_parameters()) {
       parameters.push_back({.value = parameter->value, .weight_decay = 0.01});
@@ -96,17 +95,37 @@ TEST(CudaTraining, StepsAreTheProcessors) {
   EXPECT_TRUE(test::same_bits(again.weights(), on_cuda.weights())) << "other bits in another run";
 }
 
-// TF32 has as many bits as float16: a step's loss is off by some thousandths.
+// Of a convolution and a product behind it: for the image and for both weights, one behind the other.
+std::vector<float> gradients(const Context& ctx) {
+  const auto random = [&](const Shape& shape, std::uint64_t seed) {
+    return Tensor::from(ctx, shape,
+                        test::uniform_data<float>(static_cast<std::size_t>(shape.elements()), seed, -1, 1));
+  };
+  const Tensor inputs[] = {random({2, 9, 9, 16}, 1), random({3, 3, 16, 24}, 2), random({1, 1, 24, 8}, 3)};
+  Tape tape;
+  for (const Tensor& input : inputs) tape.watch(input);
+  const Context recorded = ctx.with_recorder(&tape);
+  const Tensor wide = ops::conv2d(recorded, inputs[0], inputs[1], {}, {.stride = 2});
+  const Tensor y = ops::conv2d(recorded, wide, inputs[2], {}, {});
+  const Gradients found = tape.backward(ctx, ops::mean(recorded, ops::multiply(recorded, y, y)));
+  std::vector<float> all;
+  for (const Tensor& input : inputs) {
+    const auto values = found.of(input).to_vector<float>(ctx);
+    all.insert(all.end(), values.begin(), values.end());
+  }
+  return all;
+}
+
+// TF32 has 10 bits behind the point; three products lie behind each other.
 TEST(CudaTraining, ProductsMayBeRounded) {
   if (!test::plan_device().lacks.empty()) GTEST_SKIP() << test::plan_device().lacks;
   const Context cuda(test::plan_device().device);
-  Training exact{cuda}, rounded{cuda, Precision::tf32}, again{cuda, Precision::tf32};
-  const float expected = exact.step(), loss = rounded.step();
-  EXPECT_NE(loss, expected);
-  EXPECT_NEAR(loss, expected, 2e-2 * static_cast<double>(expected));
-  EXPECT_FALSE(test::same_bits(rounded.weights(), exact.weights()));
-  again.step();
-  EXPECT_TRUE(test::same_bits(again.weights(), rounded.weights())) << "other bits in another run";
+  const auto exact = gradients(Context(Device::cpu(1))),
+             rounded = gradients(cuda.with_products(Precision::tf32));
+  EXPECT_TRUE(test::close_by_norm(gradients(cuda), exact, 1e-5));
+  EXPECT_TRUE(test::close_by_norm(rounded, exact, 3e-3));
+  EXPECT_FALSE(test::close_by_norm(rounded, exact, 1e-5)) << "nothing is rounded";
+  EXPECT_TRUE(test::same_bits(gradients(cuda.with_products(Precision::tf32)), rounded));
 }
 
 }  // namespace
