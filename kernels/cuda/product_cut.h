@@ -82,8 +82,8 @@ class ProductCutter {
 
  private:
   static constexpr std::int64_t kBusy = 96, kMostParts = 256;
-  static constexpr std::int64_t kStep = 256,
-                                kDeep = 8 * kStep;  // kStep: a multiple of every tile's own depth
+  static constexpr std::int64_t kStep = 256;  // a multiple of every tile's own depth
+  static constexpr std::int64_t kDeep = 8 * kStep;
 
   static std::int64_t ceil(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
