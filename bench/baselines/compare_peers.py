@@ -21,7 +21,8 @@ import numpy
 
 from peers import PEERS
 from peers_report import write_plot, write_tables
-from turns import Program, cpu_name, median_interval, ratio_interval, results_stem, take_turns
+from machine import cpu_name, results_stem
+from turns import Program, median_interval, ratio_interval, take_turns
 
 HERE = pathlib.Path(__file__).parent
 PRECISIONS = ["float32", "bfloat16", "int8"]

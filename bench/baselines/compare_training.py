@@ -17,7 +17,8 @@ import tempfile
 
 import numpy
 
-from turns import Program, cpu_name, ratio_cell, results_stem, summary, take_turns
+from machine import cpu_name, results_stem
+from turns import Program, ratio_cell, summary, take_turns
 
 HERE = pathlib.Path(__file__).parent
 PEERS = ["torch", "torch-compile", "keras"]

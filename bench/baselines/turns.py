@@ -1,9 +1,6 @@
 """Programs that work when told to, and take turns, so that whatever else the machine does meets all of them."""
 
 import os
-import pathlib
-import platform
-import re
 import subprocess
 import sys
 import tempfile
@@ -115,16 +112,3 @@ def summary(ready, generator):
 def ratio_cell(program):
     ratio = program and program["ratio"]
     return f"{ratio['median']:.2f} ({ratio['low']:.2f}-{ratio['high']:.2f})" if ratio else ""
-
-
-def cpu_name():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() in ("model name", "Model"):
-            return value.strip()
-    return platform.machine()
-
-
-def results_stem():
-    """The CPU's name as the beginning of a file's."""
-    return "_".join(re.findall(r"\w+", cpu_name()))
