@@ -57,10 +57,13 @@ if(PILA_SANITIZE)
   target_link_options(pila_options INTERFACE -fsanitize=${PILA_SANITIZE})
 endif()
 
-# pila_library(NAME SOURCES ... [PUBLIC libs ...] [PRIVATE libs ...])
+# pila_library(NAME [TYPE STATIC|SHARED] SOURCES ... [PUBLIC libs ...] [PRIVATE libs ...])
 function(pila_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
-  add_library(${name} STATIC ${ARG_SOURCES})
+  cmake_parse_arguments(ARG "" "TYPE" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  if(NOT ARG_TYPE)
+    set(ARG_TYPE STATIC)
+  endif()
+  add_library(${name} ${ARG_TYPE} ${ARG_SOURCES})
   # The options stay at home; threads go along to whoever links an installed library.
   target_link_libraries(${name} PUBLIC ${ARG_PUBLIC}
     PRIVATE $<BUILD_INTERFACE:pila_options> Threads::Threads ${ARG_PRIVATE})
