@@ -6,6 +6,7 @@
 #include "apps/core/augmentation_file.h"
 #include "apps/core/command.h"
 #include "apps/core/device.h"
+#include "apps/core/precision.h"
 #include "apps/report/report_files.h"
 #include "apps/training/end_together.h"
 #include "apps/training/fine_tune.h"
@@ -160,6 +161,7 @@ void add_run_options(CLI::App& app, Arguments& arguments) {
       ->capture_default_str()
       ->type_name("N");
   add_device_option(app, options.device);
+  add_training_precision_option(app, options.precision);
   app.add_option("--threads", options.threads, "0 for all cores, or this process's part of them")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str()

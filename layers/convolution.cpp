@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "layers/mixed_precision.h"
+
 namespace pila {
 namespace {
 
@@ -23,7 +25,7 @@ Conv2D::Conv2D(Initializer& init, std::string name, std::int64_t in_channels, st
 
 Tensor Conv2D::forward(const Context& ctx, const Tensor& x) const {
   const Tensor bias = spec_.bias ? parameters_[1].value : Tensor();
-  return ops::conv2d(ctx, x, parameters_[0].value, bias, options_of(spec_));
+  return ops::conv2d(ctx, x, rounded_for(ctx, parameters_[0].value, x), bias, options_of(spec_));
 }
 
 DepthwiseConv2D::DepthwiseConv2D(Initializer& init, std::string name, std::int64_t channels,
@@ -35,7 +37,7 @@ DepthwiseConv2D::DepthwiseConv2D(Initializer& init, std::string name, std::int64
 
 Tensor DepthwiseConv2D::forward(const Context& ctx, const Tensor& x) const {
   const Tensor bias = spec_.bias ? parameters_[1].value : Tensor();
-  return ops::depthwise_conv2d(ctx, x, parameters_[0].value, bias, options_of(spec_));
+  return ops::depthwise_conv2d(ctx, x, rounded_for(ctx, parameters_[0].value, x), bias, options_of(spec_));
 }
 
 }  // namespace pila

@@ -1,6 +1,7 @@
 #include "layers/head.h"
 
 #include "engine/core/error.h"
+#include "layers/mixed_precision.h"
 #include "layers/weightless.h"
 
 namespace pila {
@@ -40,7 +41,7 @@ std::vector<Layer*> Head::layers() const {
 }
 
 Tensor Head::logits(const Context& ctx, const Tensor& features) const {
-  Tensor x = features;
+  Tensor x = widened(ctx, features);
   for (const auto& layer : before_) x = layer->forward(ctx, x);
   return last_ ? last_->logits(ctx, x) : x;
 }

@@ -11,8 +11,9 @@ InputLayer::InputLayer(std::string name, std::int64_t height, std::int64_t width
 
 Tensor InputLayer::forward(const Context&, const Tensor& images) const {
   const Shape& shape = images.shape();
+  const bool rounded = type_ == DType::f32 && has_16_bits(images.type());  // see mixed_precision.h
   if (shape.rank() != 4 || shape[1] != height_ || shape[2] != width_ || shape[3] != 3 ||
-      images.type() != type_) {
+      (images.type() != type_ && !rounded)) {
     throw ShapeError("[" + name() + "] expected images " + to_string(type_) + "[n, " +
                      std::to_string(height_) + ", " + std::to_string(width_) + ", 3], got " +
                      images.spec().to_string());

@@ -33,6 +33,18 @@ void add_precision_option(CLI::App& app, std::optional<Precision>& precision) {
       ->type_name("float32|tf32|float16|bfloat16|int8");
 }
 
+void add_training_precision_option(CLI::App& app, Precision& precision) {
+  std::map<std::string, Precision> names = precision_names();
+  names.erase(to_string(Precision::i8));
+  app.add_option_function<std::string>(
+         "--precision", [&precision](const std::string& name) { precision = precision_names().at(name); },
+         "what is trained in: on a GPU also products in tf32, or all that passes between layers in bfloat16 "
+         "or float16, with weights in float32")
+      ->check(CLI::IsMember(names))
+      ->default_str(to_string(precision))
+      ->type_name("float32|tf32|bfloat16|float16");
+}
+
 PlanOptions plan_options(const Device& device, const ModelDescription& model,
                          std::optional<Precision> precision) {
   if (precision == Precision::i8 && model.ranges.empty()) {

@@ -21,6 +21,9 @@ const std::map<std::string, Precision>& precision_names();
 // decide.
 void add_precision_option(CLI::App& app, std::optional<Precision>& precision);
 
+// Adds --precision float32|tf32|bfloat16|float16 for training; as it is, where it is not given.
+void add_training_precision_option(CLI::App& app, Precision& precision);
+
 // How the model's plans are built on a device: in the precision asked for, else in float16 where the device
 // stores it, else in int8 where the model has ranges, else in float32. Throws UsageError for int8 of a model
 // without ranges.

@@ -162,7 +162,7 @@ class FineTuning {
     model_ = start_.make(data_.classes, options_.seed,
                          fit_ == 0 ? voice_of(ranks()) : NoteHook([](const std::string&) {}));
     trainer_ = std::make_unique<Trainer>(ctx_, *model_, start_.preprocessing(), options_.recipe,
-                                         images_of(fit), options_.seed, threads());
+                                         images_of(fit), options_.seed, threads(), options_.precision);
   }
 
   // A split made here, by a recipe that looks at nothing held out, leaves no reason to do without the

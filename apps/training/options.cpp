@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "apps/core/precision.h"
 #include "engine/core/error.h"
 
 namespace pila {
@@ -17,6 +18,12 @@ Json or_null(const std::optional<T>& value) {
 template <class T>
 std::optional<T> optional_of(const Json& json) {
   return json.is_null() ? std::nullopt : std::optional<T>(json.get<T>());
+}
+
+Precision precision_named(const std::string& name) {
+  const auto found = precision_names().find(name);
+  if (found == precision_names().end()) throw FileError("its options name no precision: " + name);
+  return found->second;
 }
 
 }  // namespace
@@ -51,6 +58,7 @@ std::string format_options(const FineTuneOptions& options) {
       {"width", or_null(options.width)},
       {"size", or_null(options.size)},
       {"recipe", Json::parse(format_recipe(options.recipe))},
+      {"precision", to_string(options.precision)},
       {"seed", options.seed},
       {"split_seed", options.split_seed()},
       {"gradcam", options.gradcam},
@@ -80,6 +88,7 @@ FineTuneOptions parse_options(std::string_view text) {
     options.width = optional_of<double>(json.at("width"));
     options.size = optional_of<std::int64_t>(json.at("size"));
     options.recipe = parse_recipe(json.at("recipe").dump());
+    options.precision = precision_named(json.value("precision", to_string(Precision::f32)));
     json.at("seed").get_to(options.seed);
     options.split_from = json.at("split_seed").get<std::uint64_t>();
     json.at("gradcam").get_to(options.gradcam);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/training/recipe.h"
+#include "engine/core/dtype.h"
 
 namespace pila {
 
@@ -31,6 +32,7 @@ struct FineTuneOptions {
   std::optional<double> width;       // by default the weight file's, else 1
   std::optional<std::int64_t> size;  // of the square input; by default the model file's, else 224
   Recipe recipe;
+  Precision precision = Precision::f32;  // of training; see GradientStepOptions
 
   std::uint64_t seed = 0;
   std::string device = "cpu";  // see open_device()

@@ -10,6 +10,7 @@
 #include "apps/core/device.h"
 #include "apps/core/progress.h"
 #include "engine/core/error.h"
+#include "layers/mixed_precision.h"
 
 namespace fs = std::filesystem;
 
@@ -50,7 +51,12 @@ NoteHook voice_of(const Communicator& ranks) {
 }
 
 Context open_context(const FineTuneOptions& options, Communicator& ranks) {
-  if (ranks.alone()) return Context(open_device(options.device, options.threads));
+  if (ranks.alone()) {
+    const auto device = open_device(options.device, options.threads);
+    check_training_precision(*device, options.precision);
+    return Context(device);
+  }
+  check_training_precision(*Device::cpu(options.threads), options.precision);
   if (options.device != "cpu" && options.device != "auto") {
     throw UsageError("--device " + options.device + ": " + std::to_string(ranks.size()) +
                      " processes train together on processors alone; for a GPU start one process");

@@ -64,7 +64,7 @@ void get_all(const Context& ctx, const Checkpoint& checkpoint, const char* what,
 }  // namespace
 
 Trainer::Trainer(const Context& ctx, Model& model, const Preprocessing& preprocessing, const Recipe& recipe,
-                 TrainingImages images, std::uint64_t seed, int loader_threads)
+                 TrainingImages images, std::uint64_t seed, int loader_threads, Precision precision)
     : ctx_(ctx),
       model_(model),
       preprocessing_(preprocessing),
@@ -72,6 +72,7 @@ Trainer::Trainer(const Context& ctx, Model& model, const Preprocessing& preproce
       images_(std::move(images)),
       seed_(seed),
       loader_threads_(loader_threads),
+      precision_(precision),
       values_(values_of(model)) {
   if (images_.train.empty()) throw UsageError("[trainer] expected images to train on, got none");
   if (recipe_.monitor != Monitor::none && images_.validation.empty()) {
@@ -156,14 +157,16 @@ void Trainer::begin_stage() {
   StepOptions options;
   options.preprocessing = preprocessing_;
   options.augmentation = recipe_.augmentation;
-  options.adam.weight_decay = recipe_.weight_decay;
-  if (recipe_.clip_norm > 0) options.adam.clip_norm = recipe_.clip_norm;
-  options.learning.layer_decay = stage().layer_decay;
-  options.learning.decay_kernels_only = recipe_.decay_kernels_only;
   options.average = recipe_.average;
-  options.label_smoothing = recipe_.label_smoothing;
-  if (recipe_.balanced) options.class_weights = balanced_weights(images_, model_.classes());
-  options.seed = seed_;
+  GradientStepOptions& gradient = options.gradient;
+  gradient.adam.weight_decay = recipe_.weight_decay;
+  if (recipe_.clip_norm > 0) gradient.adam.clip_norm = recipe_.clip_norm;
+  gradient.learning.layer_decay = stage().layer_decay;
+  gradient.learning.decay_kernels_only = recipe_.decay_kernels_only;
+  gradient.label_smoothing = recipe_.label_smoothing;
+  if (recipe_.balanced) gradient.class_weights = balanced_weights(images_, model_.classes());
+  gradient.precision = precision_;
+  gradient.seed = seed_;
   step_.emplace(ctx_, model_, std::move(options));
   at_.best = std::numeric_limits<double>::infinity();
 }
@@ -186,22 +189,29 @@ bool Trainer::run_epoch(const TrainerHooks& hooks) {
   batches.erase(batches.begin(), batches.begin() + at_.batch);
   constexpr std::size_t kAhead = 4;
   BatchLoader loader(*images_.cache, own_parts(batches), loader_threads_, kAhead);
-  std::vector<std::int32_t> labels;
-  auto whole = batches.begin();
-  for (Batch batch; loader.next(batch); ++whole) {
-    labels.clear();
+  auto coming = batches.begin();
+  const auto prepare_next = [&](std::int64_t step) -> std::optional<TrainingStep::Prepared> {
+    Batch batch;
+    if (!loader.next(batch)) return {};
+    std::vector<std::int32_t> labels;
     for (const std::size_t image : batch.images) labels.push_back(images_.labels[image]);
-    const auto count = static_cast<std::int64_t>(whole->size());
+    const auto count = static_cast<std::int64_t>((coming++)->size());
     const Share share = share_of(count, ctx_.ranks());
-    const TrainingStep::Result result =
-        step_->run({batch.pixels, images_.cache->height(), images_.cache->width(), labels, share.begin,
-                    share.count(), count},
-                   rate(), at_.step);
+    return step_->prepare({batch.pixels, images_.cache->height(), images_.cache->width(), labels, share.begin,
+                           share.count(), count},
+                          step);
+  };
+  auto next = prepare_next(at_.step);
+  for (const auto& images : batches) {
+    step_->start(std::move(*next), rate());
+    next = prepare_next(at_.step + 1);
+    const TrainingStep::Result result = step_->finish();
     if (!result.finite) {
       throw Error("the loss became infinite or not a number in epoch " + std::to_string(at_.epochs + 1) +
                   "; try a lower learning rate (--stage lr=...), a limit on the gradient (--clip-norm 1), or "
                   "images without damage");
     }
+    const auto count = static_cast<std::int64_t>(images.size());
     at_.loss += result.loss * static_cast<double>(count);
     at_.correct += result.correct;
     at_.images += count;
@@ -305,8 +315,9 @@ void Trainer::align_ranks() const {
   align(values_);
   align(best_);
   align(start_);
-  align(step_->adam().first_moments());
-  align(step_->adam().second_moments());
+  const Adam& adam = step_->gradient_step().adam();
+  align(adam.first_moments());
+  align(adam.second_moments());
   if (step_->average()) align(step_->average()->averages());
 }
 
@@ -327,13 +338,17 @@ void Trainer::save(Checkpoint& checkpoint) const {
   put_all(ctx_, checkpoint, "start ", start_);
   if (!step_) return;
   const TrainingStep& step = *step_;
-  const Adam& adam = step.adam();
+  const Adam& adam = step.gradient_step().adam();
   checkpoint.put_integer("adam steps", adam.steps());
   put_all(ctx_, checkpoint, "adam first ", adam.first_moments());
   put_all(ctx_, checkpoint, "adam second ", adam.second_moments());
   if (const auto& average = step.average()) {
     checkpoint.put_integer("average updates", average->updates());
     put_all(ctx_, checkpoint, "average ", average->averages());
+  }
+  if (const auto& scale = step.gradient_step().loss_scale()) {
+    checkpoint.put_number("loss scale", scale->scale());
+    checkpoint.put_integer("loss scale good steps", scale->good_steps());
   }
 }
 
@@ -360,13 +375,16 @@ void Trainer::restore(const Checkpoint& checkpoint) {
   }
   get_all(ctx_, checkpoint, "start ", start_);
   if (!step_) return;
-  Adam& adam = step_->adam();
+  Adam& adam = step_->gradient_step().adam();
   adam.restore_steps(ctx_, checkpoint.integer("adam steps"));
   get_all(ctx_, checkpoint, "adam first ", adam.first_moments());
   get_all(ctx_, checkpoint, "adam second ", adam.second_moments());
   if (auto& average = step_->average()) {
     average->restore_updates(checkpoint.integer("average updates"));
     get_all(ctx_, checkpoint, "average ", average->averages());
+  }
+  if (auto& scale = step_->gradient_step().loss_scale()) {
+    scale->restore(ctx_, checkpoint.number("loss scale"), checkpoint.integer("loss scale good steps"));
   }
 }
 

@@ -31,7 +31,8 @@ class Trainer {
   // does not fit the images: nothing to train on, a monitored value without validation images, or a rank
   // without an image of a batch whose statistics are asked for.
   Trainer(const Context& ctx, Model& model, const Preprocessing& preprocessing, const Recipe& recipe,
-          TrainingImages images, std::uint64_t seed, int loader_threads);
+          TrainingImages images, std::uint64_t seed, int loader_threads,
+          Precision precision = Precision::f32);
   ~Trainer();
 
   // Trains on from where it is. True at the end of the recipe, when the model has its final weights; false
@@ -82,6 +83,7 @@ class Trainer {
   const TrainingImages images_;
   const std::uint64_t seed_;
   const int loader_threads_;
+  const Precision precision_;
   Position at_;
   std::optional<TrainingStep> step_;   // of the stage
   std::vector<Tensor> values_, best_;  // all of the model's numbers; their copies at the stage's best epoch

@@ -6,11 +6,9 @@
 #include <span>
 #include <vector>
 
-#include "engine/autograd/tape.h"
-#include "engine/optim/adam.h"
 #include "engine/optim/average.h"
 #include "layers/augmentation.h"
-#include "layers/fine_tuning.h"
+#include "layers/gradient_step.h"
 #include "layers/model.h"
 
 namespace pila {
@@ -18,12 +16,8 @@ namespace pila {
 struct StepOptions {
   Preprocessing preprocessing;
   Augmentation augmentation;
-  AdamOptions adam;
-  LearningOptions learning;
+  GradientStepOptions gradient;
   double average = 0;  // momentum of the weights' exponential average; 0: none
-  double label_smoothing = 0;
-  std::vector<float> class_weights;  // one for each class, or empty
-  std::uint64_t seed = 0;
 };
 
 // What a step may change. Averages are taken of these alone: that of a number that stays would differ from it
@@ -52,26 +46,35 @@ class TrainingStep {
     std::int64_t correct = 0;  // rightly classified, as augmented and before they were mixed with others
     bool finite = true;        // false when a loss or gradient was not a number: nothing was changed
   };
+  // A batch on the device, augmented.
+  struct Prepared {
+    StepBatch batch;
+    std::vector<std::int32_t> labels;
+    BatchShare share;
+    std::int64_t step = 0;
+  };
   // `step` counts all steps of a run: random numbers are keyed by it.
+  Prepared prepare(const StepImages& images, std::int64_t step) const;
+  // Queues the step, and waits for it. The next one may be prepared in between, while a device works by
+  // itself.
+  void start(Prepared prepared, double rate);
+  Result finish();
+  // All of it.
   Result run(const StepImages& images, double rate, std::int64_t step);
 
-  Adam& adam() { return adam_; }
-  const Adam& adam() const { return adam_; }
+  GradientStep& gradient_step() { return gradient_step_; }
+  const GradientStep& gradient_step() const { return gradient_step_; }
   std::optional<ExponentialAverage>& average() { return average_; }
   const std::optional<ExponentialAverage>& average() const { return average_; }
 
  private:
-  Tensor augmented(const StepImages& images, const Mixup& mixup, std::int64_t step) const;
-  Tensor loss_of(const Context& ctx, const Tensor& logits, const StepImages& images,
-                 const Mixup& mixup) const;
+  Tensor augmented(const StepImages& images, float weight, std::int64_t step) const;
 
   Context ctx_;
-  Model& model_;
   StepOptions options_;
-  std::vector<AdamParameter> parameters_;
-  Adam adam_;
+  GradientStep gradient_step_;
   std::optional<ExponentialAverage> average_;
-  Tensor class_weights_;
+  Prepared started_;
 };
 
 }  // namespace pila

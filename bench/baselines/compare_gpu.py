@@ -50,13 +50,17 @@ def compare_one(options, task, generator):
         generator.uniform(-1, 1, (task["batch"], size, size, 3)).astype(numpy.float32).tofile(inputs)
         generator.integers(0, 1000, task["batch"], numpy.int32).tofile(inputs)  # labels
         inputs.flush()
-        arguments = ["--mode", MODES[options.part], "--device", options.device, "--precision", task["precision"], "--width", str(task["width"]),
-                     "--batch", str(task["batch"]), "--size", str(size), "--input", inputs.name]
+        arguments = ["--mode", MODES[options.part], "--device", options.device, "--precision", task["precision"],
+                     "--width", str(task["width"]), "--batch", str(task["batch"]), "--size", str(size), "--input",
+                     inputs.name]
         programs = [Program("pila", [options.programs / "pila-bench-model", *arguments], 1)]
         for peer in options.peers:
             programs.append(Program(peer, [sys.executable, HERE / "run_torch_gpu.py", "--peer", peer, *arguments], 1))
         ready = take_turns(programs, options.rounds, pause=0.01, times=options.times)
-    return dict(task, programs=summary(ready, generator))
+    programs = summary(ready, generator)
+    for program in ready:
+        programs[program.name]["mebibytes"] = program.memory
+    return dict(task, programs=programs)
 
 
 def compare(options):
@@ -80,12 +84,17 @@ def profile_table(results):
     return "\n".join(lines)
 
 
+def memory(program):
+    return f"; {program['mebibytes']:.0f}" if program and program.get("mebibytes") else ""
+
+
 def peers_table(results):
-    lines = ["| width | batch | precision | Pila, ms | " + " | ".join(f"{peer}: ratio" for peer in PEERS) + " |",
+    lines = ["| width | batch | precision | Pila, ms; MiB | " + " | ".join(f"{peer}: ratio; MiB" for peer in PEERS) + " |",
              "|---|---|---|---|" + "---|" * len(PEERS)]
     for result in results:
-        cells = [title(result), f"{result['programs']['pila']['milliseconds']['median']:.4f}"]
-        cells += [ratio_cell(result["programs"].get(peer)) for peer in PEERS]
+        programs = result["programs"]
+        cells = [title(result), f"{programs['pila']['milliseconds']['median']:.4f}{memory(programs['pila'])}"]
+        cells += [ratio_cell(programs.get(peer)) + memory(programs.get(peer)) for peer in PEERS]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -119,14 +128,14 @@ def main():
     parser.add_argument("--device", default="cuda", help="cpu tries this program out without a GPU")
     parser.add_argument("--widths", type=float, nargs="+", default=[1.0])
     parser.add_argument("--batches", type=int, nargs="+", help="(default: 1 32 128; of training 64 256)")
-    parser.add_argument("--precisions", nargs="+", help="(default: float16; of training float32 tf32)")
+    parser.add_argument("--precisions", nargs="+", help="(default: float16; of training float32 tf32 bfloat16)")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--times", type=int, default=20, help="runs in a turn")
     parser.add_argument("--peers", nargs="+", default=PEERS, choices=PEERS)
     options = parser.parse_args()
     trains = options.part == "training"
     options.batches = options.batches or ([64, 256] if trains else [1, 32, 128])
-    options.precisions = options.precisions or (["float32", "tf32"] if trains else ["float16"])
+    options.precisions = options.precisions or (["float32", "tf32", "bfloat16"] if trains else ["float16"])
     write(options, options.part, profile(options) if options.part == "profile" else compare(options))
 
 

@@ -1,7 +1,8 @@
 // pila-bench-model: runs MobileNetV2 when told to, so that a driver can take turns between programs.
 // On standard input, "run" does the work once and answers with milliseconds and the loss, for inference the
 // first logit; the input's end ends the program. Before the first one it warms up and says "ready" with the
-// mebibytes of memory that model and warm-up took beside the inputs, which it reads where they are. With
+// mebibytes of memory that model and warm-up took beside the inputs, which it reads where they are; on a GPU,
+// that all tensors have there, its inputs among them. With
 // --mode calibrate it writes the ranges of the input images, for int8.
 #include <unistd.h>
 
@@ -19,10 +20,8 @@
 #include "apps/core/precision.h"
 #include "apps/core/stopwatch.h"
 #include "bench/models/calibrate.h"
-#include "engine/autograd/tape.h"
 #include "engine/core/error.h"
-#include "engine/ops/ops.h"
-#include "engine/optim/adam.h"
+#include "layers/gradient_step.h"
 #include "layers/model.h"
 #include "layers/planned_model.h"
 #include "weights/load_weights.h"
@@ -40,12 +39,20 @@ struct Options {
   std::optional<Precision> precision;
 };
 
+constexpr double kMebibyte = 1 << 20;
+
 // Of this process' memory, what is in the machine's.
 double resident_mebibytes() {
   std::ifstream file("/proc/self/statm");
   double all = 0, resident = 0;
   file >> all >> resident;
-  return resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 20);
+  return resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / kMebibyte;
+}
+
+// On a GPU: what tensors have, or had and may have again.
+double device_mebibytes(Device& device) {
+  const AllocatorStatistics now = device.allocator().statistics();
+  return static_cast<double>(now.bytes_in_use + now.bytes_cached) / kMebibyte;
 }
 
 // The inputs that all programs share: float32 images in NHWC, then int32 labels.
@@ -110,12 +117,8 @@ class Network {
   Network(const Context& ctx, const Options& options, const Inputs& inputs)
       : ctx_(ctx), inputs_(inputs), model_(make_model(ctx, options)) {
     if (options.mode == "train") {
-      if (options.precision) training_ = ctx_.with_products(products_of(*options.precision));
-      std::vector<AdamParameter> parameters;
-      for (const Parameter* parameter : model_->trainable_parameters()) {
-        parameters.push_back({.value = parameter->value});
-      }
-      adam_.emplace(ctx_, std::move(parameters));
+      step_.emplace(ctx_, *model_,
+                    GradientStepOptions{.precision = options.precision.value_or(Precision::f32)});
     } else {
       ModelDescription description;
       if (options.precision == Precision::i8) description.ranges = read_ranges(options.ranges);
@@ -128,7 +131,7 @@ class Network {
 
   // Does the work once, and waits for it.
   void run() {
-    if (adam_) {
+    if (step_) {
       loss_ = train();
     } else {
       session_->run();
@@ -137,37 +140,24 @@ class Network {
   }
 
   // Of the last run: the loss, or the first logit.
-  float answer() { return adam_ ? loss_ : logits()[0]; }
+  float answer() { return step_ ? loss_ : logits()[0]; }
 
   // What inference gives: float32 [batch, classes].
   std::vector<float> logits() { return session_->output(kLogitsOutput).to_vector<float>(ctx_); }
 
  private:
-  Precision products_of(Precision precision) const {
-    const bool on_gpu = ctx_.kernels().stores_16_bits;
-    if (precision == Precision::f32 || (precision == Precision::tf32 && on_gpu)) return precision;
-    throw UsageError(std::string("--mode train: --precision float32 ") + (on_gpu ? "or tf32 " : "") +
-                     "is expected, got " + to_string(precision));
-  }
-
   // Forward with batch statistics, backward, one Adam step.
   float train() {
-    const auto step = Tensor::from(ctx_, Shape{}, std::vector<std::int64_t>{adam_->steps()});
-    Tape tape;
-    const Context training = training_.for_training(0, step).with_recorder(&tape);
-    for (const Parameter* parameter : model_->trainable_parameters()) tape.watch(parameter->value);
-    const Tensor logits = model_->logits(training, inputs_.images);
-    const Tensor loss = ops::mean(training, ops::sparse_cross_entropy(training, logits, inputs_.labels));
-    const Gradients gradients = tape.backward(training.no_grad(), loss);
-    adam_->step(ctx_, gradients, 1e-3);
-    return loss.item<float>(ctx_);
+    constexpr double kRate = 1e-3;
+    return step_->run({.images = inputs_.images, .labels = inputs_.labels}, {}, kRate, steps_++)
+        .loss.item<float>(ctx_);
   }
 
   const Context ctx_;
-  Context training_ = ctx_;
   const Inputs inputs_;
-  std::unique_ptr<Model> model_;    // trains
-  std::optional<Adam> adam_;        // trains
+  std::unique_ptr<Model> model_;      // trains
+  std::optional<GradientStep> step_;  // trains
+  std::int64_t steps_ = 0;
   std::optional<Session> session_;  // infers
   float loss_ = 0;
 };
@@ -185,7 +175,8 @@ void serve(const Options& options) {
   const double before = resident_mebibytes();
   Network network(ctx, options, inputs);
   for (int i = 0; i < options.warm_ups; ++i) network.run();
-  const double grown = resident_mebibytes() - before;
+  const bool on_gpu = ctx.device()->api().memory().total > 0;
+  const double grown = on_gpu ? device_mebibytes(*ctx.device()) : resident_mebibytes() - before;
   if (!options.output.empty()) write_output(options.output, network.logits());
   std::cout << "ready " << grown << std::endl;
   for (std::string line; std::getline(std::cin, line);) {

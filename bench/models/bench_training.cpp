@@ -62,7 +62,7 @@ class Training {
     step.augmentation.flip_horizontal = step.augmentation.flip_vertical = true;
     step.augmentation.rotation = 0.05;
     step.augmentation.contrast = step.augmentation.brightness = 0.4;
-    step.adam.weight_decay = 0.01;
+    step.gradient.adam.weight_decay = 0.01;
     step_.emplace(ctx_, model_, std::move(step));
     for (std::size_t i = 0; i < images_.files.size(); i += options.batch) {
       auto& batch = batches_.emplace_back();

@@ -29,6 +29,18 @@ std::size_t largest_fit(std::size_t bytes) { return bytes + std::max<std::size_t
 
 Allocator::~Allocator() { give_back_cache(); }
 
+Allocator::Block Allocator::take(FreeBlocks& blocks, std::size_t bytes) {
+  const auto found = blocks.lower_bound(bytes);
+  if (found == blocks.end() || found->first > largest_fit(bytes)) return {};
+  const Block block{found->second, found->first};
+  blocks.erase(found);
+  return block;
+}
+
+Allocator::Reserve* Allocator::open_reserve() const {
+  return reserve_ != nullptr && reserved_for_ == std::this_thread::get_id() ? reserve_ : nullptr;
+}
+
 Allocator::Block Allocator::allocate(std::size_t bytes) {
   const std::lock_guard lock(mutex_);
   ++statistics_.requests;
@@ -36,18 +48,20 @@ Allocator::Block Allocator::allocate(std::size_t bytes) {
 
   Block block;
   if (bytes <= kLargest) {
-    block.bytes = block_size(bytes);
-    if (const auto found = free_.lower_bound(block.bytes);
-        found != free_.end() && found->first <= largest_fit(block.bytes)) {
-      block = {found->second, found->first};
-      free_.erase(found);
+    const std::size_t size = block_size(bytes);
+    if (Reserve* reserve = open_reserve()) {
+      block = take(reserve->free_, size);
+      if (block.memory != nullptr) return block;
+    }
+    block = take(free_, size);
+    if (block.memory != nullptr) {
       statistics_.bytes_cached -= block.bytes;
     } else {
       ++statistics_.device_allocations;
-      block.memory = api_.allocate(block.bytes);
+      block = {api_.allocate(size), size};
       if (block.memory == nullptr && !free_.empty()) {
         give_back_cache();
-        block.memory = api_.allocate(block.bytes);
+        block.memory = api_.allocate(size);
       }
     }
   }
@@ -67,6 +81,17 @@ Allocator::Block Allocator::allocate(std::size_t bytes) {
 void Allocator::release(Block block) noexcept {
   if (block.memory == nullptr) return;
   const std::lock_guard lock(mutex_);
+  if (Reserve* reserve = open_reserve()) {
+    try {
+      reserve->free_.emplace(block.bytes, block.memory);
+      return;
+    } catch (...) {  // no host memory for the entry
+    }
+  }
+  cache(block);
+}
+
+void Allocator::cache(Block block) noexcept {
   statistics_.bytes_in_use -= block.bytes;
   try {
     free_.emplace(block.bytes, block.memory);
@@ -74,6 +99,23 @@ void Allocator::release(Block block) noexcept {
   } catch (...) {  // no host memory for the cache's own entry
     api_.release(block.memory);
   }
+}
+
+Allocator::Reserve::~Reserve() {
+  const std::lock_guard lock(allocator_.mutex_);
+  for (const auto& [bytes, memory] : free_) allocator_.cache({memory, bytes});
+}
+
+Allocator::Reserve::Scope::Scope(Reserve& reserve) : allocator_(reserve.allocator_) {
+  const std::lock_guard lock(allocator_.mutex_);
+  if (allocator_.reserve_ != nullptr) throw UsageError("[allocator] expected one open reserve, got a second");
+  allocator_.reserve_ = &reserve;
+  allocator_.reserved_for_ = std::this_thread::get_id();
+}
+
+Allocator::Reserve::Scope::~Scope() {
+  const std::lock_guard lock(allocator_.mutex_);
+  allocator_.reserve_ = nullptr;
 }
 
 void Allocator::empty_cache() noexcept {

@@ -21,6 +21,7 @@ std::string to_string(Precision precision);  // "float32", "tf32", "float16", "b
 constexpr bool is_floating(DType type) {
   return type == DType::f32 || type == DType::f64 || type == DType::f16 || type == DType::bf16;
 }
+constexpr bool has_16_bits(DType type) { return type == DType::f16 || type == DType::bf16; }
 
 // The DType of a C++ type: dtype_of<float> is DType::f32.
 template <class T>

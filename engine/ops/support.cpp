@@ -46,7 +46,7 @@ WindowAxis place_window(std::int64_t extent, std::int64_t window, int stride, in
 }
 
 Tensor bias_gradient(const Context& ctx, const Tensor& dy) {
-  return reduce_sum(ctx, dy, 0, dy.shape().rank() - 2);
+  return cast(ctx, reduce_sum(ctx, dy, 0, dy.shape().rank() - 2), channel_type(dy.type()));
 }
 
 }  // namespace pila::ops

@@ -103,7 +103,7 @@ void Adam::advance(const Context& ctx, double rate) {
   }
 }
 
-void Adam::update(const Context& ctx, const Gradients& gradients) const {
+void Adam::update(const Context& ctx, const Gradients& gradients, const Tensor& loss_scale) const {
   std::vector<Tensor> inputs = {step_, rate_, scale_};
   std::vector<Tensor> used;
   std::vector<AdamUpdate::Segment> segments;
@@ -117,7 +117,7 @@ void Adam::update(const Context& ctx, const Gradients& gradients) const {
         {parameter.weight_decay < 0 ? options_.weight_decay : parameter.weight_decay, parameter.rate_factor});
   }
   if (segments.empty()) return;
-  global_norm(ctx, used, options_.clip_norm, norm_, scale_);
+  global_norm(ctx, used, options_.clip_norm, norm_, scale_, loss_scale);
   apply(ctx, std::make_shared<const AdamUpdate>(options_, std::move(segments)), inputs);
 }
 

@@ -35,8 +35,9 @@ class Adam {
   void step(const Context& ctx, const Gradients& gradients, double rate);
 
   // The two halves of a step. A traced step records update() once; every run of it is preceded by advance().
+  // loss_scale: [] of the parameters' type, what the loss was multiplied by on the way to the gradients.
   void advance(const Context& ctx, double rate);  // counts the step and takes the rate
-  void update(const Context& ctx, const Gradients& gradients) const;
+  void update(const Context& ctx, const Gradients& gradients, const Tensor& loss_scale = {}) const;
 
   // [] of the parameters' type: the norm of the last update's gradients before clipping. NaN or infinite when
   // one of them is, and then nothing was updated.

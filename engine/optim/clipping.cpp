@@ -5,25 +5,26 @@
 namespace pila {
 namespace {
 
-// In place. Inputs: norm and scale, then the gradients.
+// In place. Inputs: norm, scale and, where there is one, the loss scale, then the gradients.
 class GlobalNorm : public Op {
  public:
-  explicit GlobalNorm(double limit) : limit_(limit) {}
+  GlobalNorm(double limit, bool scaled) : limit_(limit), scaled_(scaled) {}
   std::string_view name() const override { return "global_norm"; }
   bool writes(std::size_t input) const override { return input < 2; }
 
   std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
     ops::check_same_type(name(), inputs);
-    if (inputs[0].shape.rank() != 0 || inputs[1].shape.rank() != 0) {
-      ops::throw_expected(name(), "a norm and a scale of one number", inputs.first(2));
+    for (const TensorSpec& number : inputs.first(first())) {
+      if (number.shape.rank() == 0) continue;
+      ops::throw_expected(name(), "norm and scales of one number each", inputs.first(first()));
     }
     return {};
   }
 
   void run(const Context& ctx, std::span<const Tensor> inputs, std::span<const Tensor>) const override {
     std::vector<kernels::GradientSegment> segments;
-    segments.reserve(inputs.size() - 2);
-    for (const Tensor& gradient : inputs.subspan(2)) {
+    segments.reserve(inputs.size() - first());
+    for (const Tensor& gradient : inputs.subspan(first())) {
       segments.push_back({gradient.data(), gradient.shape().elements()});
     }
     kernels::GradientNorm args;
@@ -31,6 +32,7 @@ class GlobalNorm : public Op {
     args.segments = segments.data();
     args.segment_count = static_cast<std::int64_t>(segments.size());
     args.limit = limit_;
+    args.loss_scale = scaled_ ? inputs[2].data() : nullptr;
     args.norm = inputs[0].data();
     args.scale = inputs[1].data();
     launch(ctx, name(), args, inputs);
@@ -39,16 +41,20 @@ class GlobalNorm : public Op {
   std::vector<Tensor> backward(const Context&, const BackwardArgs&) const override { return {}; }
 
  private:
+  std::size_t first() const { return scaled_ ? 3 : 2; }  // gradient
+
   double limit_;
+  bool scaled_;
 };
 
 }  // namespace
 
 void global_norm(const Context& ctx, std::span<const Tensor> gradients, double limit, const Tensor& norm,
-                 const Tensor& scale) {
+                 const Tensor& scale, const Tensor& loss_scale) {
   std::vector<Tensor> inputs = {norm, scale};
+  if (loss_scale) inputs.push_back(loss_scale);
   inputs.insert(inputs.end(), gradients.begin(), gradients.end());
-  apply(ctx, std::make_shared<const GlobalNorm>(limit), inputs);
+  apply(ctx, std::make_shared<const GlobalNorm>(limit, loss_scale.defined()), inputs);
 }
 
 }  // namespace pila

@@ -1,8 +1,8 @@
 #include <cstddef>
-#include <exception>
 #include <string>
 #include <utility>
 
+#include "engine/core/capture.h"
 #include "engine/core/error.h"
 #include "engine/plan/plan.h"
 
@@ -86,18 +86,7 @@ void Session::capture() {
   kernels::DeviceApi& api = plan_->ctx_.device()->api();
   run_calls();
   api.synchronize(*stream_);
-  api.begin_capture(*stream_);
-  try {
-    run_calls();
-  } catch (...) {
-    const std::exception_ptr error = std::current_exception();
-    try {
-      api.end_capture(*stream_);  // else the stream would stay unusable
-    } catch (const std::exception&) {
-    }
-    std::rethrow_exception(error);
-  }
-  work_ = api.end_capture(*stream_);
+  work_ = pila::capture(api, *stream_, [&] { run_calls(); });
 }
 
 void Session::run() const {

@@ -43,8 +43,8 @@ struct GradientSegment {
   std::int64_t count = 0;
 };
 
-// *norm = the Euclidean norm of all segments together;  *scale = clip_factor(*norm, limit).
-// type: float32 or float64.
+// *norm = the Euclidean norm of all segments together / *loss_scale;
+// *scale = clip_factor(*norm, limit) / *loss_scale.  type: float32 or float64.
 struct GradientNorm {
   DType type = DType::f32;
   const GradientSegment* segments = nullptr;  // host memory
@@ -52,6 +52,8 @@ struct GradientNorm {
   double limit = 1;       // infinity: no clipping
   void* norm = nullptr;   // one number of `type`
   void* scale = nullptr;  // one number of `type`
+  const void* loss_scale =
+      nullptr;  // one number of `type`, which the gradients are multiplied by; null for 1
 };
 
 struct AverageSegment {

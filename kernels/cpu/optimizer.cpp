@@ -197,9 +197,10 @@ Status run_norm(const GradientNorm& args, const Launch& launch) {
   });
   double squares = 0;
   for (std::int64_t i = 0; i < pieces_of(all.elements(), kPiece); ++i) squares += sums[i];
-  const auto norm = static_cast<float>(std::sqrt(squares));
+  const double loss_scale = args.loss_scale == nullptr ? 1.0 : *static_cast<const float*>(args.loss_scale);
+  const auto norm = static_cast<float>(std::sqrt(squares) / loss_scale);
   *static_cast<float*>(args.norm) = norm;
-  *static_cast<float*>(args.scale) = static_cast<float>(clip_factor(norm, args.limit));
+  *static_cast<float*>(args.scale) = static_cast<float>(clip_factor(norm, args.limit) / loss_scale);
   return nullptr;
 }
 

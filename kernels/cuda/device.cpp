@@ -112,11 +112,10 @@ class CudaDevice final : public DeviceApi {
   }
 
   bool captures() const override { return true; }
-  // Other threads may go on allocating.
+  // Memory may be allocated meanwhile, by this thread and others.
   void begin_capture(Stream& stream) override {
     make_current();
-    check(cudaStreamBeginCapture(handle_of(stream), cudaStreamCaptureModeThreadLocal),
-          "cudaStreamBeginCapture");
+    check(cudaStreamBeginCapture(handle_of(stream), cudaStreamCaptureModeRelaxed), "cudaStreamBeginCapture");
   }
   std::unique_ptr<CapturedWork> end_capture(Stream& stream) override {
     make_current();

@@ -133,15 +133,17 @@ __global__ void __launch_bounds__(kThreads) add_squares(Batch<GradientSegment> b
   if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
 
-__global__ void __launch_bounds__(kThreads)
-    finish_norm(const double* sums, std::int64_t count, double limit, float* norm, float* scale) {
+__global__ void __launch_bounds__(kThreads) finish_norm(const double* sums, std::int64_t count, double limit,
+                                                        const float* loss_scale, float* norm, float* scale) {
   double sum = 0;
   for (std::int64_t i = threadIdx.x; i < count; i += kThreads) sum += sums[i];
   sum = add_up_block(sum);
   if (threadIdx.x != 0) return;
-  *norm = static_cast<float>(sqrt(sum));
+  const double multiplied_by = loss_scale == nullptr ? 1.0 : *loss_scale;
+  *norm = static_cast<float>(sqrt(sum) / multiplied_by);
   const double rounded = *norm;
-  *scale = static_cast<float>((rounded <= limit ? 1 : limit / rounded) + (rounded - rounded));
+  const double factor = (rounded <= limit ? 1 : limit / rounded) + (rounded - rounded);
+  *scale = static_cast<float>(factor / multiplied_by);
 }
 
 std::int64_t blocks_of_all(const GradientNorm& args) {
@@ -160,7 +162,8 @@ Status run_norm(const GradientNorm& args, const Launch& on) {
       });
   if (status != nullptr) return status;
   return launch(finish_norm, {dim3(1), dim3(kThreads), shared}, on, sums, blocks_of_all(args), args.limit,
-                static_cast<float*>(args.norm), static_cast<float*>(args.scale));
+                static_cast<const float*>(args.loss_scale), static_cast<float*>(args.norm),
+                static_cast<float*>(args.scale));
 }
 
 // ---- averages

@@ -44,9 +44,10 @@ void gradient_norm(const GradientNorm& args) {
       squares += static_cast<double>(gradients[i]) * gradients[i];
     }
   }
-  const auto norm = static_cast<T>(std::sqrt(squares));
+  const double loss_scale = args.loss_scale == nullptr ? 1 : *static_cast<const T*>(args.loss_scale);
+  const auto norm = static_cast<T>(std::sqrt(squares) / loss_scale);
   *static_cast<T*>(args.norm) = norm;
-  *static_cast<T*>(args.scale) = static_cast<T>(clip_factor(norm, args.limit));
+  *static_cast<T*>(args.scale) = static_cast<T>(clip_factor(norm, args.limit) / loss_scale);
 }
 
 template <class T>

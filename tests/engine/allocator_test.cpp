@@ -173,6 +173,41 @@ TEST(Allocator, RefusesAbsurdSizes) {
   EXPECT_EQ(device.calls, 0);
 }
 
+TEST(AllocatorReserve, KeepsWhatItsThreadGivesBackForThatThread) {
+  SmallDevice device;
+  Allocator allocator(device);
+  allocator.release(allocator.allocate(1'000));  // one in the cache
+  {
+    Allocator::Reserve reserve(allocator);
+    void* memory = nullptr;
+    {
+      const Allocator::Reserve::Scope scope(reserve);
+      const auto block = allocator.allocate(1'000);
+      memory = block.memory;
+      EXPECT_EQ(device.calls, 1) << "it takes from the cache what it lacks";
+      EXPECT_THROW(Allocator::Reserve::Scope again(reserve), UsageError);
+      std::thread([&] {  // another thread's blocks stay its own
+        const auto other = allocator.allocate(1'000);
+        EXPECT_NE(other.memory, memory);
+        allocator.release(other);
+      })
+          .join();
+      allocator.release(block);
+    }
+    const auto outside = allocator.allocate(1'000);
+    EXPECT_NE(outside.memory, memory) << "the reserve's block is nobody else's";
+    EXPECT_EQ(allocator.statistics().bytes_in_use, 2 * outside.bytes) << "a reserve's blocks are in use";
+    allocator.release(outside);
+    const Allocator::Reserve::Scope scope(reserve);
+    const auto again = allocator.allocate(900);
+    EXPECT_EQ(again.memory, memory);
+    allocator.release(again);
+  }
+  EXPECT_EQ(device.calls, 2);
+  EXPECT_EQ(allocator.statistics().bytes_in_use, 0u);
+  EXPECT_EQ(allocator.statistics().bytes_cached, device.out) << "and go to the cache in the end";
+}
+
 TEST(Allocator, GivesEachThreadItsOwnBlocks) {
   SmallDevice device;
   Allocator allocator(device);

@@ -1,13 +1,17 @@
 // Training steps through CUDA's kernels, against the processor's.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "engine/autograd/tape.h"
+#include "engine/core/error.h"
 #include "engine/ops/ops.h"
-#include "engine/optim/adam.h"
+#include "layers/batch_statistics.h"
+#include "layers/gradient_step.h"
 #include "layers/model.h"
 #include "tests/layers/plan_device.h"
 #include "tests/support/compare.h"
@@ -18,35 +22,49 @@ namespace {
 
 constexpr std::int64_t kBatch = 4, kSize = 32, kClasses = 5;
 
-// A network of MobileNetV2's make, the same on every device, and its optimizer.
+// A network of MobileNetV2's make, the same on every device, that learns the same images in each step, with
+// dropout and the batch's statistics.
 class Training {
  public:
-  explicit Training(const Context& ctx) : ctx_(ctx), model_(ctx, spec()) {
-    std::vector<AdamParameter> parameters;
-    for (const Parameter* parameter : model_.trainable_parameters()) {
-      parameters.push_back({.value = parameter->value, .weight_decay = 0.01});
-    }
-    adam_ = std::make_unique<Adam>(ctx, std::move(parameters));
+  explicit Training(const Context& ctx, Precision precision = Precision::f32, bool captures = true)
+      : ctx_(ctx),
+        model_(ctx, spec()),
+        step_(ctx, model_,
+              {.adam = {.weight_decay = 0.01},
+               .label_smoothing = 0.1,
+               .precision = precision,
+               .captures = captures,
+               .seed = 7}) {}
+
+  // From now on batch normalisation passes on what it gets, or goes by what it measures now: the statistics
+  // of each batch of so few pixels make much of a rounding.
+  void freeze_statistics() { set_batch_statistics(model_, false); }
+  void measure_statistics() {
+    Tensor batch = images(kBatch);
+    recalibrate_batch_norm(ctx_, model_, [&] { return std::exchange(batch, Tensor()); });
+    freeze_statistics();
   }
 
-  // One step on random images, with dropout and the batch's statistics. Returns the loss.
-  float step() {
-    const std::int64_t number = adam_->steps();
-    const auto images = Tensor::from(ctx_, {kBatch, kSize, kSize, 3},
-                                     test::uniform_data<float>(kBatch * kSize * kSize * 3, 11));
+  // One step on the first `count` images. Returns the loss.
+  float step(std::int64_t count = kBatch) {
     const auto labels =
-        Tensor::from(ctx_, {kBatch}, test::integer_data<std::int32_t>(kBatch, 12, 0, kClasses - 1));
-    Tape tape;
-    const auto counter = Tensor::from(ctx_, Shape{}, std::vector<std::int64_t>{number});
-    const Context training = ctx_.for_training(7, counter).with_recorder(&tape);
-    for (const Parameter* parameter : model_.trainable_parameters()) tape.watch(parameter->value);
-    const Tensor losses =
-        ops::sparse_cross_entropy(training, model_.logits(training, images), labels, /*smoothing=*/0.1);
-    const Tensor loss = ops::mean(training, losses);
-    adam_->step(ctx_, tape.backward(training.no_grad(), loss), 1e-3);
-    return loss.item<float>(ctx_);
+        test::integer_data<std::int32_t>(static_cast<std::size_t>(count), 12, 0, kClasses - 1);
+    const auto made = step_.run({.images = images(count), .labels = Tensor::from(ctx_, {count}, labels)}, {},
+                                1e-3, steps_++);
+    taken = made.taken;
+    EXPECT_TRUE(made.finite);
+    return made.loss.item<float>(ctx_);
   }
 
+  // Of all that learns, one behind the other.
+  std::vector<float> first_moments() const {
+    std::vector<float> all;
+    for (const Tensor& moments : step_.adam().first_moments()) {
+      const auto values = moments.to_vector<float>(ctx_);
+      all.insert(all.end(), values.begin(), values.end());
+    }
+    return all;
+  }
   // Of all layers, one behind the other.
   std::vector<float> weights() const {
     std::vector<float> all;
@@ -59,7 +77,16 @@ class Training {
     return all;
   }
 
+  GradientStep& gradient_step() { return step_; }
+  bool taken = true;  // the last step
+
  private:
+  Tensor images(std::int64_t count) const {
+    const Shape shape{count, kSize, kSize, 3};
+    return Tensor::from(ctx_, shape,
+                        test::uniform_data<float>(static_cast<std::size_t>(shape.elements()), 11));
+  }
+
   static ModelSpec spec() {
     ModelSpec spec;
     spec.width = 0.35;
@@ -75,7 +102,8 @@ class Training {
 
   const Context ctx_;
   Model model_;
-  std::unique_ptr<Adam> adam_;
+  GradientStep step_;
+  std::int64_t steps_ = 0;
 };
 
 TEST(CudaTraining, StepsAreTheProcessors) {
@@ -95,8 +123,72 @@ TEST(CudaTraining, StepsAreTheProcessors) {
   EXPECT_TRUE(test::same_bits(again.weights(), on_cuda.weights())) << "other bits in another run";
 }
 
-// Of a convolution and a product behind it: for the image and for both weights, one behind the other.
-std::vector<float> gradients(const Context& ctx) {
+// The second step is captured, the last two are launched; a smaller batch comes in between.
+TEST(CudaTraining, CapturedStepsAreTheSame) {
+  if (!test::plan_device().lacks.empty()) GTEST_SKIP() << test::plan_device().lacks;
+  const Context ctx(test::plan_device().device);
+  Training captured(ctx), step_by_step(ctx, Precision::f32, /*captures=*/false);
+  for (const std::int64_t count : {kBatch, kBatch, kBatch - 1, kBatch, kBatch}) {
+    EXPECT_EQ(captured.step(count), step_by_step.step(count));
+    EXPECT_TRUE(test::same_bits(captured.weights(), step_by_step.weights()));
+  }
+}
+
+TEST(CudaTraining, InSixteenBitsStepsAreNear) {
+  if (!test::plan_device().lacks.empty()) GTEST_SKIP() << test::plan_device().lacks;
+  const Context ctx(test::plan_device().device);
+  Training exact(ctx);
+  exact.freeze_statistics();
+  const double expected = static_cast<double>(exact.step());
+  for (const Precision precision : {Precision::bf16, Precision::f16}) {
+    Training rounded(ctx, precision), again(ctx, precision);
+    for (Training* training : {&rounded, &again}) training->freeze_statistics();
+    // Activations and their gradients are rounded fifty times, to 8 bits and to 11. The first moments behind
+    // a step are a tenth of the gradient.
+    const double unit = precision == Precision::bf16 ? 0x1p-8 : 0x1p-11;
+    EXPECT_NEAR(rounded.step(), expected, 4 * unit * expected) << to_string(precision);
+    if (precision == Precision::bf16) {  // what these weights make of images becomes too small for float16
+      EXPECT_TRUE(test::close_by_norm(rounded.first_moments(), exact.first_moments(), 16 * unit));
+      EXPECT_FALSE(test::close_by_norm(rounded.first_moments(), exact.first_moments(), unit / 4));
+    }
+    again.step();
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(rounded.step(), again.step());
+    EXPECT_TRUE(test::same_bits(again.weights(), rounded.weights())) << "other bits in another run";
+  }
+}
+
+TEST(CudaTraining, StepsWhoseGradientsDoNotFitIntoFloat16AreLeftOut) {
+  if (!test::plan_device().lacks.empty()) GTEST_SKIP() << test::plan_device().lacks;
+  const Context ctx(test::plan_device().device);
+  Training training(ctx, Precision::f16);
+  training.measure_statistics();
+  GradientStep& step = training.gradient_step();
+  const auto weights = training.weights();
+  step.loss_scale()->restore(ctx, 0x1p5, 0);
+  int left_out = 0;
+  for (training.step(); !training.taken && left_out < 5; training.step()) {
+    EXPECT_TRUE(test::same_bits(training.weights(), weights));
+    EXPECT_EQ(step.adam().steps(), 0);
+    EXPECT_EQ(step.loss_scale()->scale(), std::ldexp(1.0, 5 - ++left_out));
+  }
+  EXPECT_GT(left_out, 0);
+  EXPECT_LT(left_out, 5);
+  EXPECT_EQ(step.adam().steps(), 1);
+  EXPECT_FALSE(test::same_bits(training.weights(), weights));
+}
+
+TEST(CudaTraining, OnlyInWhatTheDeviceHas) {
+  const Context cpu(Device::cpu(1));
+  for (const Precision precision : {Precision::tf32, Precision::bf16, Precision::f16, Precision::i8}) {
+    EXPECT_THROW(Training(cpu, precision), UsageError) << to_string(precision);
+  }
+  if (!test::plan_device().lacks.empty()) return;
+  EXPECT_THROW(Training(Context(test::plan_device().device), Precision::i8), UsageError);
+}
+
+// Of a convolution and a product behind it, stored in this type: for the image and for both weights, one
+// behind the other.
+std::vector<float> gradients(const Context& ctx, DType type = DType::f32) {
   const auto random = [&](const Shape& shape, std::uint64_t seed) {
     return Tensor::from(ctx, shape,
                         test::uniform_data<float>(static_cast<std::size_t>(shape.elements()), seed, -1, 1));
@@ -105,8 +197,10 @@ std::vector<float> gradients(const Context& ctx) {
   Tape tape;
   for (const Tensor& input : inputs) tape.watch(input);
   const Context recorded = ctx.with_recorder(&tape);
-  const Tensor wide = ops::conv2d(recorded, inputs[0], inputs[1], {}, {.stride = 2});
-  const Tensor y = ops::conv2d(recorded, wide, inputs[2], {}, {});
+  Tensor stored[3];
+  for (int i = 0; i < 3; ++i) stored[i] = ops::cast(recorded, inputs[i], type);
+  const Tensor wide = ops::conv2d(recorded, stored[0], stored[1], {}, {.stride = 2});
+  const Tensor y = ops::cast(recorded, ops::conv2d(recorded, wide, stored[2], {}, {}), DType::f32);
   const Gradients found = tape.backward(ctx, ops::mean(recorded, ops::multiply(recorded, y, y)));
   std::vector<float> all;
   for (const Tensor& input : inputs) {
@@ -116,7 +210,7 @@ std::vector<float> gradients(const Context& ctx) {
   return all;
 }
 
-// TF32 has 10 bits behind the point; three products lie behind each other.
+// TF32 and float16 have 10 bits behind the point, bfloat16 has 7; three products lie behind each other.
 TEST(CudaTraining, ProductsMayBeRounded) {
   if (!test::plan_device().lacks.empty()) GTEST_SKIP() << test::plan_device().lacks;
   const Context cuda(test::plan_device().device);
@@ -126,6 +220,8 @@ TEST(CudaTraining, ProductsMayBeRounded) {
   EXPECT_TRUE(test::close_by_norm(rounded, exact, 3e-3));
   EXPECT_FALSE(test::close_by_norm(rounded, exact, 1e-5)) << "nothing is rounded";
   EXPECT_TRUE(test::same_bits(gradients(cuda.with_products(Precision::tf32)), rounded));
+  EXPECT_TRUE(test::close_by_norm(gradients(cuda, DType::f16), exact, 3e-3));
+  EXPECT_TRUE(test::close_by_norm(gradients(cuda, DType::bf16), exact, 2.4e-2));
 }
 
 }  // namespace

@@ -347,6 +347,16 @@ TEST_F(Finetune, ADeviceThatIsMissingLeavesNothingBehind) {
   EXPECT_FALSE(exists("run"));
 }
 
+TEST_F(Finetune, WhatTheDeviceDoesNotTrainInIsRefused) {
+  for (const std::string precision : {"bfloat16", "int8"}) {
+    const test::Finished done = run(quick("run", {"--precision", precision}));
+    EXPECT_EQ(done.exit_code, 2);
+    EXPECT_THAT(done.err, HasSubstr("float32"));
+    EXPECT_FALSE(exists("run"));
+  }
+  EXPECT_EQ(run(quick("run", {"--precision", "float32"})).exit_code, 0);
+}
+
 TEST_F(Finetune, AFullRunFolderIsNotTouched) {
   fs::create_directories(at("run"));
   std::ofstream(at("run/precious.txt")) << "mine";

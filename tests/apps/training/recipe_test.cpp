@@ -143,6 +143,7 @@ TEST(Options, ComeBackFromTheirText) {
   options.exclude = {"Other", "a \"quoted\" one"};
   options.recipe = named_recipe("batsort");
   options.width = 0.35;
+  options.precision = Precision::bf16;
   options.seed = 7;
   options.refit = false;
   const FineTuneOptions back = parse_options(format_options(options));
@@ -151,15 +152,20 @@ TEST(Options, ComeBackFromTheirText) {
   EXPECT_EQ(back.exclude, options.exclude);
   EXPECT_EQ(back.recipe, options.recipe);
   EXPECT_EQ(back.width, 0.35);
+  EXPECT_EQ(back.precision, Precision::bf16);
   EXPECT_FALSE(back.size);
   EXPECT_EQ(back.refit, false);
   EXPECT_EQ(back.split_seed(), 7u);
-  // A checkpoint of before there were stores.
+  // A checkpoint of before there were stores and precisions.
   std::string earlier = std::regex_replace(format_options(options), std::regex(R"("data": \[[^\]]*\])"),
                                            R"("data": "/photographs")");
-  earlier = std::regex_replace(earlier, std::regex(R"("store_verdicts": [^,]*,)"), "");
+  earlier = std::regex_replace(earlier, std::regex(R"re("(store_verdicts|precision)": [^,]*,)re"), "");
   EXPECT_EQ(parse_options(earlier).data, (std::vector<std::filesystem::path>{"/photographs"}));
   EXPECT_FALSE(parse_options(earlier).store_verdicts);
+  EXPECT_EQ(parse_options(earlier).precision, Precision::f32);
+  const std::string unknown = std::regex_replace(format_options(options), std::regex("bfloat16"), "float7");
+  EXPECT_THAT(thrown<FileError>([&] {
+    parse_options(unknown); }), HasSubstr("float7"));
   EXPECT_THROW(parse_options("{}"), FileError);
   EXPECT_THROW(parse_options("nonsense"), FileError);
 }

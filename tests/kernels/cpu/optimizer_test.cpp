@@ -185,6 +185,22 @@ TEST(CpuGradientNorm, SaysWhatIsNotFinite) {
   }
 }
 
+TEST(CpuGradientNorm, TakesTheLossScaleOut) {
+  const float loss_scale = 1024;
+  for (const auto* table : {&cpu::table(), &reference::table()}) {
+    Norm norm({2}, 5);
+    norm.args.loss_scale = &loss_scale;
+    norm.gradients[0][0] = 6 * loss_scale;
+    norm.gradients[0][1] = -8 * loss_scale;
+    run_entry(*table, norm.args, streams()[0]);
+    EXPECT_EQ(norm.norm, 10);
+    EXPECT_EQ(norm.scale, 0.5f / loss_scale);
+    norm.args.limit = 10;
+    run_entry(*table, norm.args, streams()[0]);
+    EXPECT_EQ(norm.scale, 1 / loss_scale) << "what is no longer than the limit is only divided";
+  }
+}
+
 TEST(CpuGradientNorm, OfNothingIsZero) {
   for (const auto* table : {&cpu::table(), &reference::table()}) {
     Norm norm({});

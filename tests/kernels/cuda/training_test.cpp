@@ -253,27 +253,32 @@ TEST(CudaAdam, UpdatesAllParameters) {
 
 TEST(CudaGradientNorm, AddsUpAllGradients) {
   PILA_NEEDS_DEVICE();
-  for (const double limit : {1.0, 1e9, std::numeric_limits<double>::infinity()}) {
-    Arrays gradients(1);
-    std::vector<GradientSegment> segments, there;
-    for (Input& array : gradients.arrays) {
-      const auto count = static_cast<std::int64_t>(array.host.size());
-      segments.push_back({array.host.data(), count});
-      there.push_back({array.device.data(), count});
+  const std::vector<float> loss_scale = {256};
+  const DeviceBuffer<float> loss_scale_there(loss_scale);
+  for (const bool scaled : {false, true})
+    for (const double limit : {1.0, 1e9, std::numeric_limits<double>::infinity()}) {
+      Arrays gradients(1);
+      std::vector<GradientSegment> segments, there;
+      for (Input& array : gradients.arrays) {
+        const auto count = static_cast<std::int64_t>(array.host.size());
+        segments.push_back({array.host.data(), count});
+        there.push_back({array.device.data(), count});
+      }
+      float norm = 0, scale = 0;
+      GradientNorm args{DType::f32, segments.data(), static_cast<std::int64_t>(segments.size()),
+                        limit,      &norm,           &scale};
+      args.loss_scale = scaled ? loss_scale.data() : nullptr;
+      run_entry(reference::table(), args);
+      args.loss_scale = scaled ? loss_scale_there.data() : nullptr;
+      const DeviceBuffer<float> norm_there(std::vector<float>(1)), scale_there(std::vector<float>(1));
+      args.segments = there.data();
+      args.norm = norm_there.data();
+      args.scale = scale_there.data();
+      // Sums in float64 on both sides.
+      EXPECT_FLOAT_EQ(run_on_device<float>(args, "gradient_norm", &GradientNorm::norm, 1)[0], norm);
+      args.norm = norm_there.data();
+      EXPECT_FLOAT_EQ(run_on_device<float>(args, "gradient_norm", &GradientNorm::scale, 1)[0], scale);
     }
-    float norm = 0, scale = 0;
-    GradientNorm args{DType::f32, segments.data(), static_cast<std::int64_t>(segments.size()),
-                      limit,      &norm,           &scale};
-    run_entry(reference::table(), args);
-    const DeviceBuffer<float> norm_there(std::vector<float>(1)), scale_there(std::vector<float>(1));
-    args.segments = there.data();
-    args.norm = norm_there.data();
-    args.scale = scale_there.data();
-    // Sums in float64 on both sides.
-    EXPECT_FLOAT_EQ(run_on_device<float>(args, "gradient_norm", &GradientNorm::norm, 1)[0], norm);
-    args.norm = norm_there.data();
-    EXPECT_FLOAT_EQ(run_on_device<float>(args, "gradient_norm", &GradientNorm::scale, 1)[0], scale);
-  }
 }
 
 TEST(CudaWeightAverage, AveragesAllWeights) {
