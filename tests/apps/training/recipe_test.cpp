@@ -164,8 +164,7 @@ TEST(Options, ComeBackFromTheirText) {
   EXPECT_FALSE(parse_options(earlier).store_verdicts);
   EXPECT_EQ(parse_options(earlier).precision, Precision::f32);
   const std::string unknown = std::regex_replace(format_options(options), std::regex("bfloat16"), "float7");
-  EXPECT_THAT(thrown<FileError>([&] {
-    parse_options(unknown); }), HasSubstr("float7"));
+  EXPECT_THAT(thrown<FileError>([&] { parse_options(unknown); }), HasSubstr("float7"));
   EXPECT_THROW(parse_options("{}"), FileError);
   EXPECT_THROW(parse_options("nonsense"), FileError);
 }
