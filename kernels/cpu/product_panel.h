@@ -167,6 +167,7 @@ struct ProductColumns {
   const Split vectors;
 
  private:
+  int most_vectors() const;  // of a panel
   std::int64_t steps() const { return slices * (folded ? ceil_div(depth, 2) : depth); }
 };
 
