@@ -22,6 +22,7 @@ Tensor BatchNormalization::forward(const Context& ctx, const Tensor& x, Activati
     return ops::batch_norm_inference(ctx, x, gamma, beta, moving_mean, moving_variance, epsilon_, activation);
   }
   const ops::BatchNormResult result = ops::batch_norm_training(ctx, x, gamma, beta, epsilon_, activation);
+  if (ctx.repeats()) return result.y;
   const double momentum = measuring_ ? 0 : momentum_;
   ops::moving_average(ctx, moving_mean, result.mean, momentum);
   ops::moving_average(ctx, moving_variance, result.variance, momentum);

@@ -9,8 +9,8 @@
 namespace pila {
 
 // gamma, beta, moving_mean, moving_variance, all [channels]. Two switches: whether gamma and beta learn
-// (trainable()), and whether training normalises with the batch's statistics (and moves the moving ones)
-// or with the moving ones. Keras: BatchNormalization, whose `trainable` sets both.
+// (trainable()), and whether training normalises with the batch's statistics (and moves the moving ones, but
+// not in a repetition) or with the moving ones. Keras: BatchNormalization, whose `trainable` sets both.
 class BatchNormalization : public Layer {
  public:
   BatchNormalization(Initializer& init, std::string name, std::int64_t channels, double epsilon,

@@ -1,5 +1,6 @@
 #include "engine/autograd/tape.h"
 
+#include <array>
 #include <string>
 #include <utility>
 
@@ -107,12 +108,20 @@ Gradients Tape::backward(const Context& ctx, const Tensor& loss) {
   if (reached_.count(loss.id()) == 0) {
     throw UsageError("[tape] the loss depends on no watched tensor");
   }
+  return backward(ctx, loss, Tensor::full(ctx, loss.spec(), 1));
+}
+
+Gradients Tape::backward(const Context& ctx, const Tensor& output, const Tensor& output_gradient) {
+  if (!output || !output_gradient || output.spec() != output_gradient.spec()) {
+    throw ShapeError("[tape] expected an output and a gradient of its shape and type, got " +
+                     to_string(std::array{output, output_gradient}));
+  }
   const Context run = ctx.recorder() == this ? ctx.with_recorder(behind_) : ctx;
 
   std::vector<Node> nodes = std::exchange(nodes_, {});
   reached_ = watched_;
   std::map<std::uint64_t, Tensor> gradients;
-  gradients[loss.id()] = Tensor::full(run, loss.spec(), 1);
+  gradients[output.id()] = output_gradient;
   while (!nodes.empty()) {
     step_back(run, nodes.back(), gradients);
     nodes.pop_back();

@@ -47,6 +47,9 @@ class Tape : public Recorder {
   // overwritten. With ctx's recorder set, the backward pass itself is recorded there; a tape does not record
   // its own, so this tape as ctx's recorder stands for the one behind it.
   Gradients backward(const Context& ctx, const Tensor& loss);
+  // The same from the gradient of any output, which has its shape and type, else ShapeError. An output that
+  // depends on nothing watched gives no gradients.
+  Gradients backward(const Context& ctx, const Tensor& output, const Tensor& output_gradient);
   std::size_t size() const { return nodes_.size(); }
 
  private:

@@ -71,4 +71,16 @@ Context Context::with_products(Precision precision) const {
   return copy;
 }
 
+Context Context::with_recomputation(bool recomputes) const {
+  Context copy = *this;
+  copy.recomputes_ = recomputes;
+  return copy;
+}
+
+Context Context::repetition() const {
+  Context copy = *this;
+  copy.repeats_ = true;
+  return copy;
+}
+
 }  // namespace pila

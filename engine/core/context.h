@@ -48,6 +48,10 @@ class Context {
   // How they share the batch at hand. Dropout drops what it would drop of the whole batch, and trainable
   // batch normalisation takes the whole batch's statistics.
   const BatchShare& share() const { return share_; }
+  // Whether blocks of a network are computed again on the way back instead of kept (see recomputed()).
+  bool recomputes() const { return recomputes_; }
+  // Whether this is such a repetition: moving averages, say, have moved before.
+  bool repeats() const { return repeats_; }
 
   Context with_recorder(Recorder* recorder) const;
   Context with_collector(CallCollector* collector) const;
@@ -57,6 +61,8 @@ class Context {
   Context with_ranks(Communicator& ranks) const;                // which must outlive the context
   Context with_share(const BatchShare& share) const;
   Context with_products(Precision precision) const;
+  Context with_recomputation(bool recomputes) const;
+  Context repetition() const;
 
  private:
   std::shared_ptr<Device> device_;
@@ -68,6 +74,7 @@ class Context {
   Communicator* ranks_;
   BatchShare share_;
   Precision products_ = Precision::f32;
+  bool recomputes_ = false, repeats_ = false;
 };
 
 }  // namespace pila

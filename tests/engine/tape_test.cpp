@@ -105,6 +105,18 @@ TEST_F(TapeTest, GivesOneForTheLossItself) {
   EXPECT_THAT(values(tape_.backward(ctx_, x).of(x)), ElementsAre(1));
 }
 
+TEST_F(TapeTest, StartsFromTheGradientOfAnyOutput) {
+  const Tensor x = of({1, 2}), unused = of({5, 6});
+  tape_.watch(x);
+  const Tensor y = ops::multiply(recorded_, x, x);
+  EXPECT_THAT(values(tape_.backward(ctx_, y, of({10, 100})).of(x)), ElementsAre(20, 400));
+  EXPECT_THAT(values(tape_.backward(ctx_, x, of({3, 4})).of(x)), ElementsAre(3, 4));
+  EXPECT_FALSE(tape_.backward(ctx_, unused, of({3, 4})).of(x));
+  EXPECT_THAT([&] { tape_.backward(ctx_, x, of({1})); },
+              ThrowsMessage<ShapeError>(HasSubstr("got float64[2], float64[1]")));
+  EXPECT_THROW(tape_.backward(ctx_, x, Tensor()), ShapeError);
+}
+
 TEST_F(TapeTest, RefusesWhatHasNoGradient) {
   const Tensor x = of({1, 2});
   EXPECT_THAT([&] { tape_.backward(ctx_, ops::sum(recorded_, x)); },
