@@ -1,5 +1,7 @@
 #include "layers/blocks/inverted_residual.h"
 
+#include "engine/autograd/recompute.h"
+
 namespace pila {
 
 InvertedResidual::Expand::Expand(Initializer& init, const InvertedResidualSpec& spec)
@@ -22,9 +24,33 @@ InvertedResidual::InvertedResidual(Initializer& init, const InvertedResidualSpec
       project_(init, spec.prefix + "project", spec.expanded_channels(), spec.out_channels, {.kernel = 1}),
       project_bn_(init, spec.prefix + "project_BN", spec.out_channels, spec.epsilon, spec.momentum) {
   if (spec.stride == 1 && spec.in_channels == spec.out_channels) add_.emplace(spec.prefix + "add");
+  layers_ = {expand_ ? &expand_->conv : nullptr,
+             expand_ ? &expand_->bn : nullptr,
+             expand_ ? &expand_->relu : nullptr,
+             pad_ ? &*pad_ : nullptr,
+             &depthwise_,
+             &depthwise_bn_,
+             &depthwise_relu_,
+             &project_,
+             &project_bn_,
+             add_ ? &*add_ : nullptr};
+  std::erase(layers_, nullptr);
 }
 
 Tensor InvertedResidual::forward(const Context& ctx, const Tensor& x) const {
+  if (!ctx.recomputes()) return compute(ctx, x);
+  std::vector<Tensor> inputs = {x};
+  for (const Layer* layer : layers_) {
+    for (const Parameter& parameter : layer->parameters()) {
+      if (parameter.learns) inputs.push_back(parameter.value);
+    }
+  }
+  return recomputed(ctx, inputs, [this](const Context& run, std::span<const Tensor> given) {
+    return compute(run, given[0]);
+  });
+}
+
+Tensor InvertedResidual::compute(const Context& ctx, const Tensor& x) const {
   Tensor y = x;
   if (expand_) {
     y = expand_->conv.forward(ctx, y);
@@ -35,21 +61,6 @@ Tensor InvertedResidual::forward(const Context& ctx, const Tensor& x) const {
   y = project_.forward(ctx, y);
   y = project_bn_.forward(ctx, y);
   return add_ ? add_->forward(ctx, x, y) : y;
-}
-
-std::vector<Layer*> InvertedResidual::layers() {
-  std::vector<Layer*> layers = {expand_ ? &expand_->conv : nullptr,
-                                expand_ ? &expand_->bn : nullptr,
-                                expand_ ? &expand_->relu : nullptr,
-                                pad_ ? &*pad_ : nullptr,
-                                &depthwise_,
-                                &depthwise_bn_,
-                                &depthwise_relu_,
-                                &project_,
-                                &project_bn_,
-                                add_ ? &*add_ : nullptr};
-  std::erase(layers, nullptr);
-  return layers;
 }
 
 const std::string& InvertedResidual::name() const { return add_ ? add_->name() : project_bn_.name(); }

@@ -23,14 +23,15 @@ struct InvertedResidualSpec {
   std::int64_t expanded_channels() const { return in_channels * expansion; }
 };
 
-// Expand (1x1), depthwise (3x3), project (1x1); the input is added where the output has its shape.
+// Expand (1x1), depthwise (3x3), project (1x1); the input is added where the output has its shape. Where the
+// context recomputes, a tape keeps the narrow input alone.
 class InvertedResidual {
  public:
   InvertedResidual(Initializer& init, const InvertedResidualSpec& spec);
   Tensor forward(const Context& ctx, const Tensor& x) const;
 
-  std::vector<Layer*> layers();     // in Keras' order
-  const std::string& name() const;  // of the last layer
+  const std::vector<Layer*>& layers() const { return layers_; }  // in Keras' order
+  const std::string& name() const;                               // of the last layer
   std::int64_t channels() const { return channels_; }
 
  private:
@@ -40,6 +41,8 @@ class InvertedResidual {
     BatchNormalization bn;
     ActivationLayer relu;
   };
+  Tensor compute(const Context& ctx, const Tensor& x) const;
+
   std::int64_t channels_;
   std::optional<Expand> expand_;
   std::optional<ZeroPadding2D> pad_;  // stands in Keras' list of layers; the depthwise convolution pads
@@ -49,6 +52,7 @@ class InvertedResidual {
   Conv2D project_;
   BatchNormalization project_bn_;
   std::optional<Add> add_;
+  std::vector<Layer*> layers_;
 };
 
 }  // namespace pila

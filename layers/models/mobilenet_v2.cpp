@@ -71,10 +71,9 @@ MobileNetV2::MobileNetV2(Initializer& init, const ModelSpec& spec)
       out_relu_("out_relu", Activation::relu6) {
   layers_ = {&input_, &conv1_, &bn_conv1_, &conv1_relu_};
   block_begins_ = {0};
-  for (InvertedResidual& block : blocks_) {
+  for (const InvertedResidual& block : blocks_) {
     block_begins_.push_back(layers_.size());
-    const std::vector<Layer*> of_block = block.layers();
-    layers_.insert(layers_.end(), of_block.begin(), of_block.end());
+    layers_.insert(layers_.end(), block.layers().begin(), block.layers().end());
   }
   block_begins_.push_back(layers_.size());
   layers_.insert(layers_.end(), {&conv_1_, &conv_1_bn_, &out_relu_});
