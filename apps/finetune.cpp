@@ -160,6 +160,9 @@ void add_run_options(CLI::App& app, Arguments& arguments) {
       ->check(CLI::Range(0, 10000))
       ->capture_default_str()
       ->type_name("N");
+  app.add_flag("--recompute", options.recompute,
+               "compute the network's blocks again on the way back, instead of keeping what is inside: less "
+               "memory, more time, the same bits");
   add_device_option(app, options.device);
   add_training_precision_option(app, options.precision);
   app.add_option("--threads", options.threads, "0 for all cores, or this process's part of them")

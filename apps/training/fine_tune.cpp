@@ -93,7 +93,11 @@ class FineTuning {
  public:
   FineTuning(const Context& ctx, const FineTuneOptions& options, RunFolder folder, const StartModel& start,
              const DataSet& data)
-      : ctx_(ctx), options_(options), folder_(std::move(folder)), start_(start), data_(data) {
+      : ctx_(ctx.with_recomputation(options.recompute)),
+        options_(options),
+        folder_(std::move(folder)),
+        start_(start),
+        data_(data) {
     division_ = divide(data, options, voice_of(ranks()));
     fits_ = fits_of(division_, wants_refit());
   }
@@ -363,6 +367,7 @@ Evaluation resume_fine_tuning(const fs::path& path, const FineTuneOptions& machi
   FineTuneOptions options = parse_options(checkpoint.text("options"));
   options.device = machine.device;
   options.threads = machine.threads;
+  options.recompute = machine.recompute;
   options.cache_bytes = machine.cache_bytes;
   const Context ctx = open_context(options, ranks);
   const StartModel start = load_start_model(ctx, options);

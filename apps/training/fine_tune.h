@@ -16,9 +16,9 @@ namespace pila {
 // on all.
 Evaluation fine_tune(const FineTuneOptions& options, const std::filesystem::path& out, Communicator& ranks);
 
-// Goes on with the run in the folder, on the device, with the threads and the cache_bytes of `machine`: on
-// the same device with as many ranks to the bit as if it had not been interrupted. Throws FileError when its
-// data or weights are no longer what they were.
+// Goes on with the run in the folder, on the device, with the threads, cache_bytes and recompute of
+// `machine`: on the same device with as many ranks to the bit as if it had not been interrupted. Throws
+// FileError when its data or weights are no longer what they were.
 Evaluation resume_fine_tuning(const std::filesystem::path& run, const FineTuneOptions& machine,
                               Communicator& ranks);
 

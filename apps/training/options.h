@@ -37,6 +37,7 @@ struct FineTuneOptions {
   std::uint64_t seed = 0;
   std::string device = "cpu";  // see open_device()
   int threads = 0;             // 0: all cores
+  bool recompute = false;      // blocks on the way back, instead of keeping what they computed
   std::size_t cache_bytes = std::size_t{1} << 30;
   int gradcam = 12;  // pictures explained
   std::uint64_t split_seed() const { return split_from.value_or(seed); }

@@ -97,6 +97,7 @@ std::unique_ptr<DataFolders> open_data_folders(const FineTuneOptions& options, c
 DataSet read_images(FineTuneOptions options, const DataFolders& folders, std::int64_t size,
                     Communicator& ranks) {
   check_same(format_options(options), "options", ranks);
+  check_same(options.recompute ? "on" : "off", "--recompute", ranks);  // what they exchange hangs on it
   options.data = folders.paths();
   const std::size_t count = list_image_folders(options.data, options.exclude).images.size();
   Progress progress("images read", static_cast<std::int64_t>(count), true, !ranks.first());

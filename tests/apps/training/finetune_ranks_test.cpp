@@ -197,17 +197,19 @@ TEST_F(FinetuneRanks, SayOnceWhatIsWrong) {
   EXPECT_EQ(times(run(3, {"--help"}).out, "Usage"), 1u);
 }
 
-// The first process runs `first` before its own program, the other two run with `others` for data.
+// The first process runs `first` before its own program, the other two run with `others` for data and with
+// `more` options.
 class FinetuneUnlikeRanks : public FinetuneRanks {
  protected:
-  test::Finished run_unlike(const std::string& first, const std::string& others) const {
+  test::Finished run_unlike(const std::string& first, const std::string& others,
+                            const std::string& more = {}) const {
     std::string line = PILA_MPIRUN " -n 1 sh -c '" + first + "exec \"$0\" \"$@\"' \"$0\"",
                 rest = " : -n 2 \"$0\"";
     for (const std::string& argument : quick("run")) {
       line += " '" + argument + "'";
       rest += " '" + (argument == at("shapes") ? others : argument) + "'";
     }
-    return test::run_shell(PILA_FINETUNE, line + rest);
+    return test::run_shell(PILA_FINETUNE, line + rest + " " + more);
   }
 };
 
@@ -216,6 +218,10 @@ TEST_F(FinetuneUnlikeRanks, OtherOptionsAreRefused) {
   EXPECT_EQ(done.exit_code, 1);
   EXPECT_EQ(times(done.err, "pila-finetune: "), 1u) << done.err;
   EXPECT_THAT(done.err, AllOf(HasSubstr("same options"), Not(HasSubstr("epoch"))));
+
+  const test::Finished recomputing = run_unlike("", at("shapes"), "--recompute");
+  EXPECT_EQ(recomputing.exit_code, 1);
+  EXPECT_THAT(recomputing.err, AllOf(HasSubstr("same --recompute"), Not(HasSubstr("epoch"))));
 }
 
 TEST_F(FinetuneUnlikeRanks, AFullDiskOfTheFirstEndsAll) {

@@ -141,6 +141,17 @@ TEST_F(Finetune, KilledAndResumedGivesTheSameBits) {
   EXPECT_EQ(text("killed/report.json"), text("whole/report.json"));
 }
 
+TEST_F(Finetune, RecomputingGivesTheSameBitsAndIsNoPartOfTheRun) {
+  ASSERT_EQ(run(quick("kept", {"--bn", "batch"})).exit_code, 0);
+  const test::Finished done = run(quick("again", {"--bn", "batch", "--recompute"}));
+  ASSERT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_EQ(final_state(at("again")), final_state(at("kept")));
+  EXPECT_EQ(text("again/model.h5"), text("kept/model.h5"));
+  EXPECT_EQ(run({"--resume", at("again")}).exit_code, 0);
+  EXPECT_EQ(run({"--resume", at("kept"), "--recompute"}).exit_code, 0);
+  EXPECT_EQ(final_state(at("kept")), final_state(at("again")));
+}
+
 TEST_F(Finetune, InterruptedSaysHowToGoOn) {
   std::string line = "\"$0\"";
   for (const std::string& argument : quick("run", {"--epochs", "5000"})) line += " '" + argument + "'";

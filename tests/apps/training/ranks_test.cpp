@@ -106,7 +106,7 @@ class RanksTest : public testing::Test {
   Trained train_first_steps(int size, int steps, const Checkpoint* from = nullptr) const {
     std::vector<Trained> all(static_cast<std::size_t>(size));
     test::on_ranks(size, [&](Communicator& ranks) {
-      const Context ctx = Context(Device::cpu(1)).with_ranks(ranks);
+      const Context ctx = Context(Device::cpu(1)).with_ranks(ranks).with_recomputation(recomputes_);
       int done = 0;
       all[static_cast<std::size_t>(ranks.rank())] = train(
           ctx, [&] { return ++done == steps; }, from);
@@ -161,6 +161,7 @@ class RanksTest : public testing::Test {
 
   test::TemporaryFolder folder_;
   FineTuneOptions options_;
+  bool recomputes_ = false;
   DataSet data_;
   Division division_;
 };
@@ -183,6 +184,13 @@ TEST_F(RanksTest, GoByTheWholeBatchsStatistics) {
   expect_the_same_gradient(3, 0.03);
   options_.recipe.norm = NormMode::batch_recalibrate;
   EXPECT_EQ(train_on(3).values, train_on(3).values) << "the same bits, again";
+}
+
+TEST_F(RanksTest, ComputeBlocksAgainTogether) {
+  options_.recipe.norm = NormMode::batch;
+  const Trained kept = train_on(3);
+  recomputes_ = true;
+  EXPECT_EQ(train_on(3).values, kept.values);
 }
 
 TEST_F(RanksTest, MeasureStatisticsAnewTogether) {

@@ -116,6 +116,20 @@ TEST_F(TrainerTest, RepeatsItselfToTheBitAtAnyNumberOfThreads) {
   EXPECT_EQ(results[0], results[2]);
 }
 
+TEST_F(TrainerTest, ComputingBlocksAgainChangesNothing) {
+  for (const NormMode mode : {NormMode::batch, NormMode::frozen}) {
+    options_.recipe.norm = mode;
+    const auto kept = new_model(), again = new_model();
+    ASSERT_TRUE(trainer_for(*kept, ctx_).run(hooks()));
+    const std::vector<MetricRow> expected_rows = std::exchange(rows_, {});
+    ASSERT_TRUE(trainer_for(*again, ctx_.with_recomputation(true)).run(hooks()));
+    EXPECT_EQ(test::all_values(ctx_, *again), test::all_values(ctx_, *kept));
+    ASSERT_EQ(rows_.size(), expected_rows.size());
+    for (std::size_t i = 0; i < rows_.size(); ++i) EXPECT_EQ(rows_[i].values, expected_rows[i].values);
+    rows_.clear();
+  }
+}
+
 TEST_F(TrainerTest, GoesOnFromEveryBatchAsIfNothingHadHappened) {
   FineTuneOptions options = small_options(folder_.path());
   options.recipe.monitor = Monitor::loss;  // the best epoch's weights are kept, and must survive too
