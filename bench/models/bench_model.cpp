@@ -2,8 +2,8 @@
 // On standard input, "run" does the work once and answers with milliseconds and the loss, for inference the
 // first logit; the input's end ends the program. Before the first one it warms up and says "ready" with the
 // mebibytes of memory that model and warm-up took beside the inputs, which it reads where they are; on a GPU,
-// that all tensors have there, its inputs among them. With
-// --mode calibrate it writes the ranges of the input images, for int8.
+// that all tensors have there, its inputs among them. Behind them stand those of all tensors at their peak.
+// With --mode calibrate it writes the ranges of the input images, for int8.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -36,6 +36,7 @@ struct Options {
   double width = 1;
   std::int64_t size = 224, batch = 1;
   int threads = 1, warm_ups = 3;
+  bool recompute = false;
   std::optional<Precision> precision;
 };
 
@@ -117,7 +118,7 @@ class Network {
   Network(const Context& ctx, const Options& options, const Inputs& inputs)
       : ctx_(ctx), inputs_(inputs), model_(make_model(ctx, options)) {
     if (options.mode == "train") {
-      step_.emplace(ctx_, *model_,
+      step_.emplace(ctx_.with_recomputation(options.recompute), *model_,
                     GradientStepOptions{.precision = options.precision.value_or(Precision::f32)});
     } else {
       ModelDescription description;
@@ -178,7 +179,8 @@ void serve(const Options& options) {
   const bool on_gpu = ctx.device()->api().memory().total > 0;
   const double grown = on_gpu ? device_mebibytes(*ctx.device()) : resident_mebibytes() - before;
   if (!options.output.empty()) write_output(options.output, network.logits());
-  std::cout << "ready " << grown << std::endl;
+  const std::size_t peak = ctx.device()->allocator().statistics().peak_bytes_in_use;
+  std::cout << "ready " << grown << " " << static_cast<double>(peak) / kMebibyte << std::endl;
   for (std::string line; std::getline(std::cin, line);) {
     if (line != "run") throw UsageError("\"run\" is expected, got \"" + line + "\"");
     Stopwatch watch;
@@ -203,6 +205,7 @@ int main(int argc, char** argv) {
   app.add_option("--size", options.size)->capture_default_str();
   app.add_option("--batch", options.batch)->capture_default_str();
   app.add_option("--threads", options.threads)->capture_default_str();
+  app.add_flag("--recompute", options.recompute, "train by computing blocks again on the way back");
   app.add_option("--warm-ups", options.warm_ups)->capture_default_str();
   pila::add_device_option(app, options.device);
   pila::add_precision_option(app, options.precision);
