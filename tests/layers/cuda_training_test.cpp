@@ -134,6 +134,16 @@ TEST(CudaTraining, CapturedStepsAreTheSame) {
   }
 }
 
+TEST(CudaTraining, BlocksThatAreComputedAgainChangeNothing) {
+  if (!test::plan_device().lacks.empty()) GTEST_SKIP() << test::plan_device().lacks;
+  const Context ctx(test::plan_device().device);
+  for (const Precision precision : {Precision::f32, Precision::bf16}) {
+    Training kept(ctx, precision), again(ctx.with_recomputation(true), precision);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(again.step(), kept.step()) << to_string(precision);
+    EXPECT_TRUE(test::same_bits(again.weights(), kept.weights())) << to_string(precision);
+  }
+}
+
 TEST(CudaTraining, InSixteenBitsStepsAreNear) {
   if (!test::plan_device().lacks.empty()) GTEST_SKIP() << test::plan_device().lacks;
   const Context ctx(test::plan_device().device);
