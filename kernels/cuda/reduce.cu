@@ -1,4 +1,5 @@
-// Sums along an axis, in an order that depends on the shape alone, and their transposes.
+// Sums along an axis, in an order that depends on the shape alone, and their transposes. Those of few rows
+// are added in float64, in the order of rows.
 
 #include "kernels/args/reduce.h"
 
@@ -46,6 +47,26 @@ Status run_reduce(const Reduce& args, const Launch& on) {
                      [&](auto number) { return launch(add_rows<decltype(number)>, grid, on, args, width); });
 }
 
+// A thread adds up a column.
+struct AddFewRows {
+  Reduce args;
+  __device__ void operator()(std::int64_t column) const {
+    const float* x = static_cast<const float*>(args.x) + column;
+    double sum = 0;
+    for (std::int64_t r = 0; r < args.reduced; ++r) sum += static_cast<double>(x[r * args.inner]);
+    static_cast<float*>(args.y)[column] = static_cast<float>(sum);
+  }
+};
+
+// Such as the values of all ranks that train together.
+bool has_few_rows(const Reduce& args) {
+  return args.type == DType::f32 && args.kind == ReduceKind::sum && args.outer == 1 && args.reduced <= 256;
+}
+
+Status run_reduce_few_rows(const Reduce& args, const Launch& on) {
+  return for_each(on, args.inner, AddFewRows{args});
+}
+
 template <class T>
 struct RepeatNumber {
   Repeat args;
@@ -67,6 +88,7 @@ Status run_repeat(const Repeat& args, const Launch& on) {
 }  // namespace
 
 void add_reduce_kernels(KernelTable& table) {
+  table.reduce.add({"reduce_few_rows", has_few_rows, nullptr, run_reduce_few_rows});
   table.reduce.add({"reduce", is_of_numbers<Reduce>, nullptr, run_reduce});
   table.repeat.add({"repeat", is_of_numbers<Repeat>, nullptr, run_repeat});
 }

@@ -46,6 +46,29 @@ TEST(CudaReduce, AddsUpAnyAxis) {
   }
 }
 
+// The first two rows are large, and half of their numbers take each other away, so that the order of
+// additions and their precision show.
+TEST(CudaReduce, AddsAFewRowsInOrder) {
+  PILA_NEEDS_DEVICE();
+  for (const std::int64_t inner : {1, 33, 1000}) {
+    for (const std::int64_t reduced : {0, 1, 2, 3, 8, 256}) {
+      SCOPED_TRACE(std::to_string(reduced) + " rows of " + std::to_string(inner));
+      std::vector<float> numbers = random_numbers(reduced * inner, 1);
+      for (std::size_t column = 0; reduced > 1 && column < static_cast<std::size_t>(inner); ++column) {
+        float &first = numbers[column], &second = numbers[static_cast<std::size_t>(inner) + column];
+        first *= 1e12f;
+        second = column % 2 == 0 ? -first : second * 1e12f;
+      }
+      const TypedInput x(DType::f32, numbers);
+      const auto count = static_cast<std::size_t>(inner);
+      Reduce args{DType::f32, ReduceKind::sum, 1, reduced, inner, x.host.data(), nullptr};
+      const auto expected = run_reference<float>(args, &Reduce::y, count);
+      args.x = x.device.data();
+      EXPECT_TRUE(close_each(run_typed(args, "reduce_few_rows", &Reduce::y, count), expected, 0));
+    }
+  }
+}
+
 TEST(CudaReduce, RepeatsAnyAxis) {
   PILA_NEEDS_DEVICE();
   for (const DType type : kTypes) {
