@@ -19,18 +19,19 @@ class SumOverRanks : public Op {
 
   void run(const Context& ctx, std::span<const Tensor> inputs,
            std::span<const Tensor> outputs) const override {
-    std::vector<float> all;
-    for (const Tensor& input : inputs) {
-      const auto values = input.to_vector<float>(ctx);
-      all.insert(all.end(), values.begin(), values.end());
-    }
-    ctx.ranks().sum(all);
-    std::span<const float> rest = all;
-    for (const Tensor& output : outputs) {
-      const auto count = static_cast<std::size_t>(output.shape().elements());
-      output.assign(ctx, rest.first(count));
-      rest = rest.subspan(count);
-    }
+    std::int64_t elements = 0;
+    for (const Tensor& input : inputs) elements += input.shape().elements();
+    const Tensor all = Tensor::empty(ctx, {{elements}, DType::f32});
+    std::size_t end = 0;
+    const auto next = [&](const TensorSpec& spec) {
+      const std::size_t begin = end;
+      end += spec.bytes();
+      return all.within(begin, spec);
+    };
+    for (const Tensor& input : inputs) next(input.spec()).assign(ctx, input);
+    ctx.ranks().sum(ctx, all);
+    end = 0;
+    for (const Tensor& output : outputs) output.assign(ctx, next(output.spec()));
   }
 
   std::vector<Tensor> backward(const Context&, const BackwardArgs&) const override {

@@ -8,7 +8,9 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "engine/core/context.h"
 #include "engine/core/error.h"
+#include "engine/core/tensor.h"
 
 namespace pila {
 namespace {
@@ -22,14 +24,22 @@ enum class Outcome : std::uint8_t { good, usage, file, other };
   throw Error(message);
 }
 
+using MachineName = std::array<char, 256>;
+
+MachineName name_of_this_machine() {
+  MachineName name = {};
+  gethostname(name.data(), name.size() - 1);
+  return name;
+}
+
 struct Place {
-  std::array<char, 256> machine = {};
+  MachineName machine = {};
   cpu_set_t cores = {};
 };
 
 Place place_of_this_process() {
   Place place;
-  gethostname(place.machine.data(), place.machine.size() - 1);
+  place.machine = name_of_this_machine();
   sched_getaffinity(0, sizeof place.cores, &place.cores);
   return place;
 }
@@ -45,6 +55,13 @@ std::string Communicator::first_ones(std::string text) {
 bool Communicator::any(bool flag) {
   const std::vector<std::byte> flags = gather(std::as_bytes(std::span(&flag, 1)));
   return std::ranges::any_of(flags, [](std::byte set) { return set != std::byte{0}; });
+}
+
+void Communicator::sum(const Context& ctx, const Tensor& values) {
+  if (tensor_sum_) return tensor_sum_->sum(ctx, values);
+  std::vector<float> on_host = values.to_vector<float>(ctx);
+  sum(on_host);
+  values.assign(ctx, std::span<const float>(on_host));
 }
 
 void SingleProcess::abort(int exit_code) { std::_Exit(exit_code); }
@@ -83,6 +100,12 @@ void on_first(Communicator& ranks, const std::function<void()>& work) {
   }
   outcome = ranks.first_ones(outcome);
   if (outcome != Outcome::good) throw_as(outcome, ranks.first_ones(message));
+}
+
+int number_on_machine(Communicator& ranks) {
+  const MachineName mine = name_of_this_machine();
+  const std::vector<MachineName> all = ranks.gather_values(std::span(&mine, 1));
+  return static_cast<int>(std::count(all.begin(), all.begin() + ranks.rank(), mine));
 }
 
 int threads_for(Communicator& ranks) {

@@ -6,12 +6,24 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace pila {
+
+class Context;
+class Tensor;
+
+// A way to sum tensors over ranks where they lie: see Communicator::sum_tensors_by().
+class TensorSum {
+ public:
+  virtual ~TensorSum() = default;
+  virtual void sum(const Context& ctx, const Tensor& values) = 0;
+};
 
 // One process is a rank, counted from 0. What is not said to be for one rank alone is called by all of them,
 // in the same order, and waits until all have come. Used by one thread at a time.
@@ -26,6 +38,10 @@ class Communicator {
   // Each number becomes its sum over all ranks, added in float64 in the order of ranks and rounded once:
   // every rank gets the same bits, in every run with as many ranks. All spans have one length.
   virtual void sum(std::span<float> values) = 0;
+  // The same in place, of a tensor of float32 on ctx's device: by way of the host's memory, or by the way
+  // that all ranks have chosen.
+  void sum(const Context& ctx, const Tensor& values);
+  void sum_tensors_by(std::unique_ptr<TensorSum> way) { tensor_sum_ = std::move(way); }
   // All ranks' bytes, in the order of ranks; each may give another number of them.
   virtual std::vector<std::byte> gather(std::span<const std::byte> mine) = 0;
   // The first rank's bytes come to all. All spans have one length.
@@ -53,6 +69,9 @@ class Communicator {
   }
   std::string first_ones(std::string text);
   bool any(bool flag);  // whether it is set on some rank
+
+ private:
+  std::unique_ptr<TensorSum> tensor_sum_;
 };
 
 // A process by itself.
@@ -86,6 +105,9 @@ Share share_of(std::int64_t total, const Communicator& ranks);
 // The first rank does the work while the others wait. What it throws is thrown on all, as UsageError,
 // FileError or Error.
 void on_first(Communicator& ranks, const std::function<void()>& work);
+
+// How many of the ranks before this one are on its machine.
+int number_on_machine(Communicator& ranks);
 
 // How many threads a rank should have so that all ranks on a machine together have one for each core that
 // they may run on: its cores, where it shares them with no other rank (as Slurm and mpirun may bind them),
