@@ -15,6 +15,8 @@ class Stream {
   virtual ~Stream() = default;
   // On the CPU, those that share the work; elsewhere 0.
   virtual int threads() const { return 0; }
+  // As the device's own libraries take it: a cudaStream_t; null on the CPU.
+  virtual void* native_handle() const { return nullptr; }
 };
 
 // A point in a stream's work.

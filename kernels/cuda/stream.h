@@ -40,6 +40,7 @@ class CudaStream final : public Stream {
   CudaStream(const CudaStream&) = delete;
   CudaStream& operator=(const CudaStream&) = delete;
 
+  void* native_handle() const override { return handle_; }
   cudaStream_t handle() const { return handle_; }
   int architecture() const { return architecture_; }
   // Two, so that one is filled or emptied while the other one's copy is under way.
