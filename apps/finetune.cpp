@@ -242,7 +242,8 @@ int main(int argc, char** argv) {
   app.footer(
       "The run folder gets model.h5, report.txt, report.json, pictures, and last.ckpt to go on from.\n"
       "Results go to standard output, all else to standard error.\n"
-      "Started by mpirun or srun, its processes share each batch (docs/parallel.md).\n"
+      "Started by mpirun or srun, its processes share each batch, with --device cuda on a GPU each\n"
+      "(docs/parallel.md).\n"
       "Exit code: 0 done, 1 failed or stopped, 2 wrong usage.");
   const pila::Launched launched = pila::launched();
   std::unique_ptr<pila::Communicator> ranks;

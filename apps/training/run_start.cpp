@@ -9,6 +9,7 @@
 #include "apps/core/command.h"
 #include "apps/core/device.h"
 #include "apps/core/progress.h"
+#include "apps/training/rank_device.h"
 #include "engine/core/error.h"
 #include "layers/mixed_precision.h"
 
@@ -56,15 +57,18 @@ Context open_context(const FineTuneOptions& options, Communicator& ranks) {
     check_training_precision(*device, options.precision);
     return Context(device);
   }
-  check_training_precision(*Device::cpu(options.threads), options.precision);
-  if (options.device != "cpu" && options.device != "auto") {
-    throw UsageError("--device " + options.device + ": " + std::to_string(ranks.size()) +
-                     " processes train together on processors alone; for a GPU start one process");
+  check_same(options.device, "--device", ranks);
+  const auto device = open_rank_device(options.device, options.threads, ranks);
+  check_training_precision(*device, options.precision);
+  const NoteHook say = voice_of(ranks);
+  if (device->name() == "cpu") {
+    say(fmt::format("{} processes, {} here", ranks.size(),
+                    options.threads == 1 ? "one thread" : fmt::format("{} threads", options.threads)));
+  } else {
+    say(fmt::format("{} processes, each with a GPU, {} here: {}", ranks.size(), device->name(),
+                    device->description()));
   }
-  voice_of(ranks)(
-      fmt::format("{} processes, {} here", ranks.size(),
-                  options.threads == 1 ? "one thread" : fmt::format("{} threads", options.threads)));
-  return Context(Device::cpu(options.threads)).with_ranks(ranks);
+  return Context(device).with_ranks(ranks);
 }
 
 RunFolder create_folder(const fs::path& path, Communicator& ranks) {

@@ -20,8 +20,9 @@ std::filesystem::path fetch_weights(const FineTuneOptions& options);
 // Prints lines on stderr, of the first rank alone.
 NoteHook voice_of(const Communicator& ranks);
 
-// The device of the options, with its ranks. Throws UsageError for a GPU and several ranks, DeviceError for
-// one that cannot be used.
+// The device of the options, or for one of several ranks what open_rank_device() makes of it, with its ranks.
+// Throws FileError where ranks have another one in their options than the first, DeviceError for one that
+// cannot be used.
 Context open_context(const FineTuneOptions& options, Communicator& ranks);
 
 // RunFolder's, made or opened by the first rank.

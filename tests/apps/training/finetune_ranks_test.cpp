@@ -31,6 +31,7 @@ class FinetuneRanks : public testing::Test {
     setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
     setenv("OMPI_MCA_rmaps_base_oversubscribe", "1", 1);
     setenv("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe", 1);
+    setenv("CUDA_VISIBLE_DEVICES", "", 1);  // what is expected holds with GPUs, too
     test::draw_shapes(folder_.path() / "shapes", 3, 10);
   }
 
@@ -123,6 +124,13 @@ TEST_F(FinetuneRanks, LeaveWhatOneLeaves) {
   EXPECT_EQ(text("again/report.json"), text("run3/report.json"));
 }
 
+TEST_F(FinetuneRanks, TakeTheProcessorWhereThereIsNoGpu) {
+  const test::Finished done = run(2, quick("run", {"--device", "auto"}));
+  ASSERT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_EQ(times(done.err, "computing on the processor: process 0, which takes GPU 0"), 1u) << done.err;
+  EXPECT_EQ(times(done.err, "2 processes, one thread here"), 1u) << done.err;
+}
+
 TEST_F(FinetuneRanks, TrainAWholeNetworkInFoldsAndRepeats) {
   Arguments arguments = quick("run", {"--bn", "batch-recalibrate", "--monitor", "loss", "--average", "0.9"});
   std::erase(arguments, "--no-refit");
@@ -182,7 +190,8 @@ TEST_F(FinetuneRanks, SayOnceWhatIsWrong) {
   };
   fails({}, 2, "--data and --out");
   fails(quick("run", {"--seed", "many"}), 2, "--seed");
-  fails(quick("run", {"--device", "cuda"}), 2, "processors alone");
+  fails(quick("run", {"--device", "cuda:0"}), 2, "a GPU of its own");
+  fails(quick("run", {"--device", "cuda"}), 1, "--device cuda: process 0, which takes GPU 0 of its machine");
   fails(quick("run", {"--exclude", "triangle"}), 1, "triangle");
   fails({"--resume", at("nowhere")}, 1, "no run to go on with");
   fs::create_directories(at("full/x"));

@@ -9,6 +9,7 @@
 #include "apps/training/start_model.h"
 #include "apps/training/trainer.h"
 #include "engine/core/error.h"
+#include "engine/parallel/nccl_sum.h"
 #include "tests/apps/process.h"
 #include "tests/apps/training/all_values.h"
 #include "tests/apps/training/coloured_shapes.h"
@@ -191,6 +192,19 @@ TEST_F(RanksTest, ComputeBlocksAgainTogether) {
   const Trained kept = train_on(3);
   recomputes_ = true;
   EXPECT_EQ(train_on(3).values, kept.values);
+}
+
+TEST_F(RanksTest, SumThroughNcclToTheSameBits) {
+  options_.recipe.norm = NormMode::batch;
+  const auto nccl = std::make_shared<const Nccl>(PILA_FAKE_NCCL);
+  std::vector<float> values;
+  test::on_ranks(3, [&](Communicator& ranks) {
+    const auto device = Device::cpu(1);
+    ranks.sum_tensors_by(std::make_unique<NcclSum>(nccl, ranks, device));
+    const Trained trained = train(Context(device).with_ranks(ranks), [] { return false; });
+    if (ranks.first()) values = trained.values;
+  });
+  EXPECT_EQ(values, train_on(3).values);
 }
 
 TEST_F(RanksTest, MeasureStatisticsAnewTogether) {
