@@ -81,6 +81,18 @@ TEST_F(ReplayTest, GoesOnBehindAFailure) {
   EXPECT_THAT(replayed(5), Each(12));
 }
 
+TEST_F(ReplayTest, DoesNotCaptureWhatTheHostTakesPartIn) {
+  replayed(1);
+  EXPECT_THROW(replay_.run([&] { return std::vector{Tensor::from(ctx_, {1}, std::vector<float>{1})}; }),
+               std::runtime_error);
+  EXPECT_THROW(replay_.run([&] {
+    x_.to_vector<float>(ctx_);
+    return std::vector<Tensor>();
+  }),
+               std::runtime_error);
+  EXPECT_THAT(replayed(4), Each(10));
+}
+
 TEST(Replay, OnAProcessorIsTheWorkItself) {
   const Context ctx(Device::cpu(1));
   Replay replay(ctx);

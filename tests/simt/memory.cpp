@@ -6,6 +6,7 @@
 #include <mutex>
 #include <new>
 #include <stdexcept>
+#include <string>
 
 #include "tests/support/guarded_buffer.h"
 
@@ -70,10 +71,13 @@ class SimtDevice final : public kernels::DeviceApi {
     return {DeviceApi::allocate_host(bytes).host, nullptr};
   }
 
-  void upload(void* device, const void* host, std::size_t bytes, kernels::Stream&) override {
+  // Captured, a copy would be done again from where the host's values were once.
+  void upload(void* device, const void* host, std::size_t bytes, kernels::Stream& stream) override {
+    refuse_capture(stream, "copies from the host on");
     if (bytes != 0) std::memcpy(device, host, bytes);
   }
-  void download(void* host, const void* device, std::size_t bytes, kernels::Stream&) override {
+  void download(void* host, const void* device, std::size_t bytes, kernels::Stream& stream) override {
+    refuse_capture(stream, "waits for");
     check_all_guards();
     if (bytes != 0) std::memcpy(host, device, bytes);
   }
@@ -85,9 +89,7 @@ class SimtDevice final : public kernels::DeviceApi {
   }
   std::unique_ptr<kernels::Stream> create_stream(int) override { return std::make_unique<Stream>(schedule_); }
   void synchronize(kernels::Stream& stream) override {
-    if (static_cast<Stream&>(stream).captured != nullptr) {
-      throw std::runtime_error("[simt] waits for a stream whose work is being captured");
-    }
+    refuse_capture(stream, "waits for");
     check_all_guards();
   }
 
@@ -103,6 +105,11 @@ class SimtDevice final : public kernels::DeviceApi {
   }
 
  private:
+  static void refuse_capture(kernels::Stream& stream, const std::string& what) {
+    if (static_cast<Stream&>(stream).captured == nullptr) return;
+    throw std::runtime_error("[simt] " + what + " a stream whose work is being captured");
+  }
+
   Schedule schedule_;
   std::unique_ptr<Captured> capturing_;
 };
