@@ -167,7 +167,7 @@ ProductColumns::ProductColumns(std::int64_t columns_of_b, std::int64_t slices_of
       folded(!tiled && 2 * columns <= panel_sizes().most_vectors * lanes),
       vectors(folded ? ceil_div(2 * columns, lanes) : ceil_div(columns, lanes), most_vectors()) {}
 
-// Vectors read slices by tiles of 3 up to a ninth faster than by tiles of 4 (float32 on a Zen 4).
+// Slices are read by tiles of 3 vectors up to an eighth faster than by tiles of 4 (float32 on a Zen 4).
 int ProductColumns::most_vectors() const {
   constexpr int kOfSlices = 3;
   const int most = panel_sizes().most_vectors;
