@@ -44,8 +44,8 @@ class GradientStep {
   struct Result {
     Tensor loss;         // []: this rank's part of the mean over the whole batch
     Tensor logits;       // float32 [n, classes]; both are overwritten by the next step
-    bool finite = true;  // false when a gradient was not a number: nothing was changed
-    // False when float16's gradients were too large: nothing was changed but the scale of the loss.
+    bool finite = true;  // false when a gradient was not a number: no weight was changed
+    // False when float16's gradients were too large: no weight was changed, and the loss is scaled by less.
     bool taken = true;
   };
   // Queues a step, and waits for it. In between a device works by itself, and the host may get the next
