@@ -88,6 +88,8 @@ class Entry {
   X(BatchNormTraining, batch_norm_training)             \
   X(BatchNormInference, batch_norm_inference)           \
   X(BatchNormBackward, batch_norm_backward)             \
+  X(FoldBatchNorm, fold_batch_norm)                     \
+  X(FoldBatchNormBackward, fold_batch_norm_backward)    \
   X(MovingAverage, moving_average)                      \
   X(ActivationForward, activation_forward)              \
   X(ActivationBackward, activation_backward)            \

@@ -13,7 +13,8 @@ struct AdamSegment {
   void* second_moment = nullptr;
   std::int64_t count = 0;
   double weight_decay = 0;
-  double rate_factor = 1;  // multiplies the rate for this parameter
+  double rate_factor = 1;   // multiplies the rate for this parameter
+  void* average = nullptr;  // the parameter's moving average, or null
 };
 
 // Adam as Keras computes it, with decoupled weight decay (AdamW): with t = *step (1 at the first update),
@@ -21,6 +22,7 @@ struct AdamSegment {
 //   w -= w * weight_decay * lr
 //   m += (g - m) * (1 - beta1);  v += (g * g - v) * (1 - beta2)
 //   w -= m * lr * sqrt(1 - beta2^t) / (1 - beta1^t) / (sqrt(v) + epsilon)
+//   average = average * *momentum + w * (1 - *momentum)
 // Where *gradient_scale is NaN nothing changes. type: float32 or float64. The pointed-to scalars lie on the
 // device.
 struct Adam {
@@ -31,6 +33,7 @@ struct Adam {
   const std::int64_t* step = nullptr;
   const void* rate = nullptr;            // one number of `type`
   const void* gradient_scale = nullptr;  // one number of `type`; null for 1
+  const double* momentum = nullptr;      // of the averages; null where there are none
 };
 
 // What brings a norm down to the limit: NaN for a norm that is not finite, as its difference to itself is.

@@ -31,6 +31,14 @@ enum class Activation : std::uint8_t { none, relu, relu6, silu, sigmoid };
 // The type of biases and of everything else that has one number for each channel.
 constexpr DType channel_type(DType type) { return type == DType::f64 ? DType::f64 : DType::f32; }
 
+// What a product or convolution does to the numbers of its first factor as it reads them, by channel, their
+// last axis: x becomes activation((x - mean) * scale + offset), rounded to x's type. So batch normalisation's
+// output need not lie in memory. Padding stays zero.
+struct Prologue {
+  const void* scaling = nullptr;  // [3, channels] of channel_type(): means, scales, offsets; null: x itself
+  Activation activation = Activation::none;
+};
+
 // What a product or convolution does to its sums before storing them:
 // y = activation(sum + bias[channel]) + residual. Null pointers are left out. In 16 bits sums are float32 and
 // rounded once, when they are stored.

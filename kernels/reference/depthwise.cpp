@@ -3,6 +3,7 @@
 #include "kernels/args/conv.h"
 #include "kernels/reference/epilogue.h"
 #include "kernels/reference/families.h"
+#include "kernels/reference/prologue.h"
 #include "kernels/reference/window.h"
 
 namespace pila::kernels::reference {
@@ -26,7 +27,8 @@ void depthwise_forward(const DepthwiseForward& args) {
           const T* input = x + in_pixel * shape.in_c + begin;
           const T* weights = w + tap * shape.out_c + first;
           for (std::int64_t j = 0; j < size; ++j) {
-            sums[j] += static_cast<double>(input[j]) * weights[j * multiplier];
+            const double value = read(args.prologue, input[j], begin + j, shape.in_c);
+            sums[j] += value * weights[j * multiplier];
           }
         });
         for (std::int64_t j = 0; j < size; ++j) {
@@ -81,7 +83,8 @@ void depthwise_backward_filter(const DepthwiseBackwardFilter& args) {
                     const T* input = x + in_pixel * shape.in_c + begin;
                     const T* gradient = dy + out_pixel * shape.out_c + first;
                     for (std::int64_t j = 0; j < size; ++j) {
-                      sums[j] += static_cast<double>(input[j]) * gradient[j * multiplier];
+                      const double value = read(args.prologue, input[j], begin + j, shape.in_c);
+                      sums[j] += value * gradient[j * multiplier];
                     }
                   });
         T* row = dw + tap * shape.out_c + first;

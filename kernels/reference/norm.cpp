@@ -34,6 +34,17 @@ void normalise(const Args& args, const Channel* channels, std::int64_t begin, st
   }
 }
 
+// What rounding takes from the mean goes into the offset.
+template <class T>
+void write_scaling(const BatchNormTraining& args, const Channel& channel, std::int64_t c) {
+  T* of_channel = static_cast<T*>(args.scaling) + c;
+  const double scale = channel.gamma * channel.inverse_deviation;
+  of_channel[0] = static_cast<T>(channel.mean);
+  of_channel[args.channels] = static_cast<T>(scale);
+  of_channel[2 * args.channels] =
+      static_cast<T>(channel.beta + (static_cast<double>(of_channel[0]) - channel.mean) * scale);
+}
+
 // Two passes, mean first: the variance of data far from zero keeps its digits. No rows: mean and variance 0.
 template <class T>
 void batch_norm_training(const BatchNormTraining& args) {
@@ -56,8 +67,9 @@ void batch_norm_training(const BatchNormTraining& args) {
       channels[j] = channel_of<T>(args, begin + j, means[j], variances[j]);
       static_cast<T*>(args.mean)[begin + j] = static_cast<T>(means[j]);
       static_cast<T*>(args.variance)[begin + j] = static_cast<T>(variances[j]);
+      if (args.scaling != nullptr) write_scaling<T>(args, channels[j], begin + j);
     }
-    normalise<T>(args, channels, begin, size);
+    if (args.y != nullptr) normalise<T>(args, channels, begin, size);
   });
 }
 
@@ -120,6 +132,39 @@ void batch_norm_backward(const BatchNormBackward& args) {
 }
 
 template <class T>
+void fold_batch_norm(const FoldBatchNorm& args) {
+  const auto* w = static_cast<const T*>(args.w);
+  for (std::int64_t c = 0; c < args.channels; ++c) {
+    const Channel channel =
+        channel_of<T>(args, c, static_cast<const T*>(args.mean)[c], static_cast<const T*>(args.variance)[c]);
+    const double scale = channel.gamma * channel.inverse_deviation;
+    static_cast<T*>(args.bias)[c] = static_cast<T>(channel.beta - channel.mean * scale);
+    for (std::int64_t i = c; i < args.rows * args.channels; i += args.channels) {
+      static_cast<T*>(args.folded)[i] = static_cast<T>(w[i] * scale);
+    }
+  }
+}
+
+template <class T>
+void fold_batch_norm_backward(const FoldBatchNormBackward& args) {
+  const auto* w = static_cast<const T*>(args.w);
+  const auto* dfolded = static_cast<const T*>(args.dfolded);
+  for (std::int64_t c = 0; c < args.channels; ++c) {
+    const auto number = [c](const void* values) {
+      return static_cast<double>(static_cast<const T*>(values)[c]);
+    };
+    const double inverse_deviation = 1 / std::sqrt(number(args.variance) + args.epsilon);
+    double sum = -number(args.mean) * number(args.dbias);
+    for (std::int64_t i = c; i < args.rows * args.channels; i += args.channels) {
+      sum += static_cast<double>(dfolded[i]) * w[i];
+      if (args.dw == nullptr) continue;
+      static_cast<T*>(args.dw)[i] = static_cast<T>(dfolded[i] * number(args.gamma) * inverse_deviation);
+    }
+    if (args.dgamma != nullptr) static_cast<T*>(args.dgamma)[c] = static_cast<T>(sum * inverse_deviation);
+  }
+}
+
+template <class T>
 void moving_average(const MovingAverage& args) {
   const auto* value = static_cast<const T*>(args.value);
   auto* average = static_cast<T*>(args.average);
@@ -137,6 +182,9 @@ void add_norm_kernels(KernelTable& table) {
       float_kernel<BatchNormInference, batch_norm_inference<float>, batch_norm_inference<double>>());
   table.batch_norm_backward.add(
       float_kernel<BatchNormBackward, batch_norm_backward<float>, batch_norm_backward<double>>());
+  table.fold_batch_norm.add(float_kernel<FoldBatchNorm, fold_batch_norm<float>, fold_batch_norm<double>>());
+  table.fold_batch_norm_backward.add(float_kernel<FoldBatchNormBackward, fold_batch_norm_backward<float>,
+                                                  fold_batch_norm_backward<double>>());
   table.moving_average.add(float_kernel<MovingAverage, moving_average<float>, moving_average<double>>());
 }
 

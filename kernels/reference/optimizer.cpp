@@ -8,6 +8,11 @@ namespace pila::kernels::reference {
 namespace {
 
 template <class T>
+T moved(double average, double value, double momentum) {
+  return static_cast<T>(average * momentum + value * (1 - momentum));
+}
+
+template <class T>
 void adam(const Adam& args) {
   const auto t = static_cast<double>(*args.step);
   const double gradient_scale =
@@ -21,6 +26,7 @@ void adam(const Adam& args) {
     auto* parameters = static_cast<T*>(segment.parameter);
     auto* first_moments = static_cast<T*>(segment.first_moment);
     auto* second_moments = static_cast<T*>(segment.second_moment);
+    auto* averages = static_cast<T*>(segment.average);
     for (std::int64_t i = 0; i < segment.count; ++i) {
       const double g = gradients[i] * gradient_scale;
       double w = parameters[i], m = first_moments[i], v = second_moments[i];
@@ -31,6 +37,7 @@ void adam(const Adam& args) {
       parameters[i] = static_cast<T>(w);
       first_moments[i] = static_cast<T>(m);
       second_moments[i] = static_cast<T>(v);
+      if (averages != nullptr) averages[i] = moved<T>(averages[i], parameters[i], *args.momentum);
     }
   }
 }
@@ -57,7 +64,7 @@ void weight_average(const WeightAverage& args) {
     const auto* values = static_cast<const T*>(args.segments[s].value);
     auto* averages = static_cast<T*>(args.segments[s].average);
     for (std::int64_t i = 0; i < args.segments[s].count; ++i) {
-      averages[i] = static_cast<T>(averages[i] * momentum + values[i] * (1 - momentum));
+      averages[i] = moved<T>(averages[i], values[i], momentum);
     }
   }
 }
