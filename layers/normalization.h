@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "engine/ops/ops.h"
 #include "layers/initializer.h"
 #include "layers/layer.h"
 
@@ -19,6 +20,16 @@ class BatchNormalization : public Layer {
   // x [..., channels]; the activation of the layer behind is done in the same pass.
   Tensor forward(const Context& ctx, const Tensor& x, Activation activation = Activation::none) const;
 
+  // Whether forward() would normalise with given statistics, the moving ones.
+  bool has_given_statistics(const Context& ctx) const;
+  // By given statistics: the convolution without a bias that has this kernel, with this layer behind it.
+  ops::FoldedWeights folded(const Context& ctx, const Tensor& kernel) const;
+
+  // Whether whoever reads the output may normalise it: by the batch's statistics, of a batch that is whole.
+  bool may_leave_to_reader(const Context& ctx) const;
+  // The same as forward(), but for the pass over x.
+  ops::Unnormalised leave_to_reader(const Context& ctx, const Tensor& x, Activation activation) const;
+
   void set_trainable(bool trainable) override;
   bool uses_batch_statistics() const { return batch_statistics_; }
   void set_batch_statistics(bool batch_statistics) { batch_statistics_ = batch_statistics; }
@@ -31,6 +42,8 @@ class BatchNormalization : public Layer {
   double momentum() const { return momentum_; }
 
  private:
+  void move_statistics(const Context& ctx, const Tensor& mean, const Tensor& variance) const;
+
   double epsilon_, momentum_;
   bool batch_statistics_ = true, measuring_ = false;
 };

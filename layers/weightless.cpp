@@ -44,10 +44,6 @@ Tensor ZeroPadding2D::forward(const Context& ctx, const Tensor& x) const {
 
 Add::Add(std::string name) : Layer(std::move(name), "Add") {}
 
-Tensor Add::forward(const Context& ctx, const Tensor& a, const Tensor& b) const {
-  return ops::add(ctx, a, b);
-}
-
 GlobalAveragePooling2D::GlobalAveragePooling2D(std::string name)
     : UnaryLayer(std::move(name), "GlobalAveragePooling2D") {}
 

@@ -49,11 +49,10 @@ class ZeroPadding2D : public UnaryLayer {
   Borders borders_;
 };
 
-// The sum of two tensors of one shape. Keras: Add.
+// The sum of two tensors of one shape. It is done by the convolution before it. Keras: Add.
 class Add : public Layer {
  public:
   explicit Add(std::string name);
-  Tensor forward(const Context& ctx, const Tensor& a, const Tensor& b) const;
 };
 
 // [n, h, w, c] to [n, c]. Keras: GlobalAveragePooling2D.

@@ -45,6 +45,10 @@ void Tape::watch(const Tensor& tensor) {
   reached_.insert(tensor.id());
 }
 
+bool Tape::follows(const Tensor& tensor) const {
+  return reached_.count(tensor.id()) != 0 || (behind_ != nullptr && behind_->follows(tensor));
+}
+
 void Tape::record(const std::shared_ptr<const Op>& op, std::span<const Tensor> inputs,
                   std::span<const Tensor> outputs) {
   if (behind_ != nullptr) behind_->record(op, inputs, outputs);

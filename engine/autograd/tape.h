@@ -39,6 +39,7 @@ class Tape : public Recorder {
   void watch(const Tensor& tensor);
   void record(const std::shared_ptr<const Op>& op, std::span<const Tensor> inputs,
               std::span<const Tensor> outputs) override;
+  bool follows(const Tensor& tensor) const override;
   bool tracing() const override { return behind_ != nullptr && behind_->tracing(); }
 
   // d loss / d watched, for every watched tensor, and forgets the recorded operations, freeing what they

@@ -23,7 +23,7 @@ class Op;
 struct TensorSpec;
 
 // Each operation's inputs stand in the order given here; those in brackets are there where the attributes say
-// so. A residual is added behind the activation, and only where nobody asks for gradients.
+// so. A residual is added behind the activation; where gradients are asked for there is but one of the two.
 namespace ops {
 
 // x, kernel (HWIO, depthwise HWCM), [bias], [residual].

@@ -84,7 +84,7 @@ class Convolution : public Op {
   }
 
   std::vector<Tensor> backward(const Context& ctx, const BackwardArgs& args) const override {
-    if (attributes_.residual) throw_no_gradient(name(), "of a convolution with a residual");
+    check_gradient_with_residual(name(), attributes_);
     const ConvShape& shape = attributes_.shape;
     const Tensor dy =
         activation_gradient(ctx, attributes_.activation, args.outputs[0], args.output_gradients[0]);
@@ -92,6 +92,7 @@ class Convolution : public Op {
     if (args.wanted[0]) gradients[0] = backward_data<Kind>(ctx, shape, dy, args.inputs[1]);
     if (args.wanted[1]) gradients[1] = backward_filter<Kind>(ctx, shape, args.inputs[0], dy);
     if (attributes_.bias && args.wanted[2]) gradients[2] = bias_gradient(ctx, dy);
+    if (attributes_.residual && args.wanted.back()) gradients.back() = dy;
     return gradients;
   }
 
@@ -200,20 +201,23 @@ Tensor backward_filter(const Context& ctx, const ConvShape& shape, const Tensor&
   return apply_to_one<BackwardFilter<Kind>>(ctx, {x, dy}, shape, rounding_of(ctx, x));
 }
 
-std::string specs_of(const Tensor& x, const Tensor& kernel) { return to_string(std::array{x, kernel}); }
+std::string specs_of(const TensorSpec& x, const TensorSpec& kernel) {
+  return x.to_string() + ", " + kernel.to_string();
+}
 
 // Everything but the channels.
-ConvShape resolve(std::string_view op, const Tensor& x, const Tensor& kernel, const ConvOptions& options) {
+ConvShape resolve(std::string_view op, const TensorSpec& x, const TensorSpec& kernel,
+                  const ConvOptions& options) {
   if (options.stride < 1 || options.dilation < 1 || options.groups < 1) {
     throw_expected(op, "stride, dilation and groups of at least 1",
                    std::to_string(options.stride) + ", " + std::to_string(options.dilation) + " and " +
                        std::to_string(options.groups));
   }
-  if (x.shape().rank() != 4 || kernel.shape().rank() != 4 || kernel.shape().elements() == 0) {
+  if (x.shape.rank() != 4 || kernel.shape.rank() != 4 || kernel.shape.elements() == 0) {
     throw_expected(op, "an NHWC image and a kernel of rank 4", specs_of(x, kernel));
   }
   const auto place = [&](int axis) {
-    return place_window(x.shape()[axis], kernel.shape()[axis - 1], options.stride, options.dilation,
+    return place_window(x.shape[axis], kernel.shape[axis - 1], options.stride, options.dilation,
                         options.padding);
   };
   const WindowAxis h = place(1), w = place(2);
@@ -221,15 +225,15 @@ ConvShape resolve(std::string_view op, const Tensor& x, const Tensor& kernel, co
     throw_expected(op, "an image no smaller than the window", specs_of(x, kernel));
 
   ConvShape shape;
-  shape.batch = x.shape()[0];
-  shape.in_h = x.shape()[1];
-  shape.in_w = x.shape()[2];
-  shape.in_c = x.shape()[3];
+  shape.batch = x.shape[0];
+  shape.in_h = x.shape[1];
+  shape.in_w = x.shape[2];
+  shape.in_c = x.shape[3];
   shape.out_h = h.places;
   shape.out_w = w.places;
   shape.groups = options.groups;
-  shape.window = {static_cast<int>(kernel.shape()[0]),
-                  static_cast<int>(kernel.shape()[1]),
+  shape.window = {static_cast<int>(kernel.shape[0]),
+                  static_cast<int>(kernel.shape[1]),
                   options.stride,
                   options.stride,
                   options.dilation,
@@ -246,11 +250,10 @@ bool fuses(const Context& ctx, Activation kind) {
 }
 
 Tensor convolve(const Context& ctx, bool depthwise, const ConvShape& shape, const Tensor& x,
-                const Tensor& kernel, const Tensor& bias, Activation activation) {
-  const auto op =
-      make_op(ConvAttributes{depthwise, shape, activation, bias.defined(), false, rounding_of(ctx, x)});
-  const Tensor inputs[] = {x, kernel, bias};
-  return std::move(apply(ctx, op, {inputs, bias ? 3u : 2u})[0]);
+                const Tensor& kernel, const Tensor& bias, Activation activation, const Tensor& residual) {
+  const auto op = make_op(
+      ConvAttributes{depthwise, shape, activation, bias.defined(), residual.defined(), rounding_of(ctx, x)});
+  return std::move(apply(ctx, op, with_weights(x, kernel, bias, residual))[0]);
 }
 
 }  // namespace
@@ -260,36 +263,50 @@ std::shared_ptr<const Op> make_op(const ConvAttributes& attributes) {
   return std::make_shared<const Convolution<DenseKind>>(attributes);
 }
 
+Tensor depthwise_image_gradient(const Context& ctx, const ConvShape& shape, const Tensor& dy,
+                                const Tensor& kernel) {
+  return backward_data<DepthwiseKind>(ctx, shape, dy, kernel);
+}
+
+ConvShape depthwise_shape(const TensorSpec& x, const TensorSpec& kernel, const ConvOptions& options) {
+  ConvShape shape = resolve(DepthwiseKind::kForward, x, kernel, options);
+  if (kernel.shape[2] != shape.in_c || options.groups != 1) {
+    throw_expected(DepthwiseKind::kForward, "a kernel [h, w, image channels, multiplier] and 1 group",
+                   specs_of(x, kernel) + " and " + std::to_string(options.groups));
+  }
+  shape.out_c = shape.in_c * kernel.shape[3];
+  return shape;
+}
+
 Tensor conv2d(const Context& ctx, const Tensor& x, const Tensor& kernel, const Tensor& bias,
-              const ConvOptions& options) {
-  ConvShape shape = resolve(DenseKind::kForward, x, kernel, options);
+              const ConvOptions& options, const Tensor& residual) {
+  ConvShape shape = resolve(DenseKind::kForward, x.spec(), kernel.spec(), options);
   shape.out_c = kernel.shape()[3];
   if (kernel.shape()[2] * shape.groups != shape.in_c || shape.out_c % shape.groups != 0) {
     throw_expected(DenseKind::kForward,
                    "a kernel [h, w, image channels / groups, multiple of groups] with " +
                        std::to_string(shape.groups) + (shape.groups == 1 ? " group" : " groups"),
-                   specs_of(x, kernel));
+                   specs_of(x.spec(), kernel.spec()));
   }
   const bool fused = fuses(ctx, options.activation);
   const Activation epilogue = fused ? options.activation : Activation::none;
+  const bool adds = residual && (epilogue == Activation::none || ctx.recorder() == nullptr) && fused;
+  const Tensor added = adds ? residual : Tensor();
   const kernels::Window& window = shape.window;
   const bool pointwise =
       window.kernel_h == 1 && window.kernel_w == 1 && options.stride == 1 && options.groups == 1;
-  const Tensor y = pointwise ? folded_matmul(ctx, x, kernel, false, false, bias, epilogue, output_of(shape))
-                             : convolve(ctx, false, shape, x, kernel, bias, epilogue);
-  return fused ? y : activation(ctx, y, options.activation);
+  Tensor y = pointwise ? folded_matmul(ctx, x, kernel, false, false, bias, epilogue, output_of(shape), added)
+                       : convolve(ctx, false, shape, x, kernel, bias, epilogue, added);
+  if (!fused) y = activation(ctx, y, options.activation);
+  return residual && !adds ? add(ctx, y, residual) : y;
 }
 
 Tensor depthwise_conv2d(const Context& ctx, const Tensor& x, const Tensor& kernel, const Tensor& bias,
                         const ConvOptions& options) {
-  ConvShape shape = resolve(DepthwiseKind::kForward, x, kernel, options);
-  if (kernel.shape()[2] != shape.in_c || options.groups != 1) {
-    throw_expected(DepthwiseKind::kForward, "a kernel [h, w, image channels, multiplier] and 1 group",
-                   specs_of(x, kernel) + " and " + std::to_string(options.groups));
-  }
-  shape.out_c = shape.in_c * kernel.shape()[3];
+  const ConvShape shape = depthwise_shape(x.spec(), kernel.spec(), options);
   const bool fused = fuses(ctx, options.activation);
-  const Tensor y = convolve(ctx, true, shape, x, kernel, bias, fused ? options.activation : Activation::none);
+  const Activation epilogue = fused ? options.activation : Activation::none;
+  const Tensor y = convolve(ctx, true, shape, x, kernel, bias, epilogue, {});
   return fused ? y : activation(ctx, y, options.activation);
 }
 

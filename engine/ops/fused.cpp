@@ -168,4 +168,35 @@ std::shared_ptr<const Op> make_op(const InvertedResidualAttributes& attributes) 
   return std::make_shared<const InvertedResidual>(attributes);
 }
 
+Tensor inverted_residual(const Context& ctx, const Tensor& x, const InvertedResidualWeights& weights,
+                         const ConvOptions& options, const Tensor& residual) {
+  std::vector<Tensor> inputs = {x};
+  const auto step = [&](const InvertedResidualWeights::Step& from) {
+    InvertedResidualAttributes::Step to;
+    to.present = from.kernel.defined();
+    to.bias = to.present && from.bias;
+    to.activation = from.activation;
+    to.rounding.to = rounding_of(ctx, x);
+    if (to.present) inputs.push_back(from.kernel);
+    if (to.bias) inputs.push_back(from.bias);
+    return to;
+  };
+  InvertedResidualAttributes block;
+  block.expand = step(weights.expand);
+  block.depthwise = step(weights.depthwise);
+  block.project = step(weights.project);
+  block.residual = residual.defined();
+  if (residual) inputs.push_back(residual);
+  TensorSpec wide = x.spec();
+  if (block.expand.present) {
+    const Shape& s = x.shape();
+    wide.shape = {s[0], s[1], s[2], weights.expand.kernel.shape()[-1]};
+  }
+  block.shape = depthwise_shape(wide, weights.depthwise.kernel.spec(), options);
+  std::vector<TensorSpec> specs;
+  for (const Tensor& input : inputs) specs.push_back(input.spec());
+  if (!has_kernel(ctx, block, specs)) return {};
+  return std::move(apply(ctx, make_op(block), inputs)[0]);
+}
+
 }  // namespace pila::ops

@@ -57,7 +57,7 @@ class Matmul : public Op {
   }
 
   std::vector<Tensor> backward(const Context& ctx, const BackwardArgs& args) const override {
-    if (attributes_.residual) throw_no_gradient(name(), "of a product with a residual");
+    check_gradient_with_residual(name(), attributes_);
     const bool transpose_a = attributes_.transpose_a, transpose_b = attributes_.transpose_b;
     const Tensor& a = args.inputs[0];
     const Tensor& b = args.inputs[1];
@@ -73,6 +73,7 @@ class Matmul : public Op {
                                  : product(ctx, a, dy, !transpose_a, false, attributes_.b);
     }
     if (attributes_.bias && args.wanted[2]) gradients[2] = bias_gradient(ctx, dy);
+    if (attributes_.residual && args.wanted.back()) gradients.back() = dy;
     return gradients;
   }
 
@@ -103,12 +104,11 @@ std::shared_ptr<const Op> make_op(const MatmulAttributes& attributes) {
 }
 
 Tensor folded_matmul(const Context& ctx, const Tensor& a, const Tensor& b, bool transpose_a, bool transpose_b,
-                     const Tensor& bias, Activation activation, const Shape& shape) {
-  const auto op =
-      make_op(MatmulAttributes{a.shape(), b.shape(), shape, transpose_a, transpose_b, activation,
-                               bias.defined(), false, kernels::Rounding{rounding_of(ctx, a), {}}});
-  const Tensor inputs[] = {a, b, bias};
-  return std::move(apply(ctx, op, {inputs, bias ? 3u : 2u})[0]);
+                     const Tensor& bias, Activation activation, const Shape& shape, const Tensor& residual) {
+  const auto op = make_op(MatmulAttributes{a.shape(), b.shape(), shape, transpose_a, transpose_b, activation,
+                                           bias.defined(), residual.defined(),
+                                           kernels::Rounding{rounding_of(ctx, a), {}}});
+  return std::move(apply(ctx, op, with_weights(a, b, bias, residual))[0]);
 }
 
 Tensor matmul(const Context& ctx, const Tensor& a, const Tensor& b, bool transpose_a, bool transpose_b,

@@ -1,4 +1,5 @@
 // Batch normalisation over the last axis, and averages that move in place.
+#include "engine/ops/norm_gradients.h"
 #include "engine/ops/shared_norm.h"
 #include "engine/ops/support.h"
 
@@ -77,22 +78,6 @@ class BatchNormBackward : public Op {
   Wanted wanted_;
 };
 
-// Gradients of x, gamma and beta, undefined where not wanted.
-std::vector<Tensor> batch_norm_gradients(const Context& ctx, const BackwardArgs& args, const Tensor& mean,
-                                         const Tensor& variance, double epsilon, Activation activation,
-                                         bool batch_statistics) {
-  const BatchNormBackward::Wanted wanted{args.wanted[0], args.wanted[1], args.wanted[2]};
-  std::vector<Tensor> computed = apply_new<BatchNormBackward>(
-      ctx, {args.inputs[0], args.inputs[1], args.inputs[2], mean, variance, args.output_gradients[0]},
-      epsilon, activation, batch_statistics, wanted);
-  std::vector<Tensor> gradients(args.inputs.size());
-  auto next = computed.begin();
-  for (std::size_t i = 0; i < 3; ++i) {
-    if (args.wanted[i]) gradients[i] = std::move(*next++);
-  }
-  return gradients;
-}
-
 class BatchNormTraining : public Op {
  public:
   BatchNormTraining(double epsilon, Activation activation) : epsilon_(epsilon), activation_(activation) {}
@@ -120,12 +105,44 @@ class BatchNormTraining : public Op {
     if (args.output_gradients[1] || args.output_gradients[2]) {
       throw_no_gradient(name(), "of the batch's statistics");
     }
-    return batch_norm_gradients(ctx, args, args.outputs[1], args.outputs[2], epsilon_, activation_, true);
+    return batch_norm_gradients(ctx, args, args.outputs[1], args.outputs[2], args.output_gradients[0],
+                                {epsilon_, activation_}, true);
   }
 
  private:
   double epsilon_;
   Activation activation_;
+};
+
+// Mean, variance and scaling of x, gamma and beta. Whoever reads x by the scaling finds the way back of both.
+class BatchNormMeasure : public Op {
+ public:
+  explicit BatchNormMeasure(double epsilon) : epsilon_(epsilon) {}
+  std::string_view name() const override { return "batch_norm_measure"; }
+
+  std::vector<TensorSpec> infer(std::span<const TensorSpec> inputs) const override {
+    check_batch_norm(name(), inputs);
+    const TensorSpec& gamma = inputs[1];
+    return {gamma, gamma, {{3, gamma.shape[0]}, gamma.type}};
+  }
+
+  void run(const Context& ctx, std::span<const Tensor> inputs,
+           std::span<const Tensor> outputs) const override {
+    auto args = args_for<kernels::BatchNormTraining>(inputs[0], epsilon_, Activation::none);
+    args.gamma = inputs[1].data();
+    args.beta = inputs[2].data();
+    args.mean = outputs[0].data();
+    args.variance = outputs[1].data();
+    args.scaling = outputs[2].data();
+    launch(ctx, name(), args, inputs);
+  }
+
+  std::vector<Tensor> backward(const Context&, const BackwardArgs&) const override {
+    throw_no_gradient(name(), "of the batch's statistics");
+  }
+
+ private:
+  double epsilon_;
 };
 
 class BatchNormInference : public Op {
@@ -154,8 +171,8 @@ class BatchNormInference : public Op {
 
   std::vector<Tensor> backward(const Context& ctx, const BackwardArgs& args) const override {
     if (args.wanted[3] || args.wanted[4]) throw_no_gradient(name(), "of given statistics");
-    return batch_norm_gradients(ctx, args, args.inputs[3], args.inputs[4], attributes_.epsilon,
-                                attributes_.activation, false);
+    return batch_norm_gradients(ctx, args, args.inputs[3], args.inputs[4], args.output_gradients[0],
+                                attributes_, false);
   }
 
  private:
@@ -192,6 +209,21 @@ class MovingAverage : public Op {
 
 }  // namespace
 
+std::vector<Tensor> batch_norm_gradients(const Context& ctx, const BackwardArgs& args, const Tensor& mean,
+                                         const Tensor& variance, const Tensor& dy,
+                                         const BatchNormAttributes& attributes, bool batch_statistics) {
+  const BatchNormBackward::Wanted wanted{args.wanted[0], args.wanted[1], args.wanted[2]};
+  std::vector<Tensor> computed =
+      apply_new<BatchNormBackward>(ctx, {args.inputs[0], args.inputs[1], args.inputs[2], mean, variance, dy},
+                                   attributes.epsilon, attributes.activation, batch_statistics, wanted);
+  std::vector<Tensor> gradients(args.inputs.size());
+  auto next = computed.begin();
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (args.wanted[i]) gradients[i] = std::move(*next++);
+  }
+  return gradients;
+}
+
 std::shared_ptr<const Op> make_op(const BatchNormAttributes& attributes) {
   return std::make_shared<const BatchNormInference>(attributes);
 }
@@ -201,6 +233,13 @@ BatchNormResult batch_norm_training(const Context& ctx, const Tensor& x, const T
   if (ctx.share().total > 0) return shared_batch_norm(ctx, x, gamma, beta, epsilon, activation);
   std::vector<Tensor> outputs = apply_new<BatchNormTraining>(ctx, {x, gamma, beta}, epsilon, activation);
   return {std::move(outputs[0]), std::move(outputs[1]), std::move(outputs[2])};
+}
+
+Unnormalised batch_norm_by_reader(const Context& ctx, const Tensor& x, const Tensor& gamma,
+                                  const Tensor& beta, double epsilon, Activation activation) {
+  std::vector<Tensor> outputs = apply_new<BatchNormMeasure>(ctx, {x, gamma, beta}, epsilon);
+  return {x,       gamma,     beta, std::move(outputs[0]), std::move(outputs[1]), std::move(outputs[2]),
+          epsilon, activation};
 }
 
 Tensor batch_norm_inference(const Context& ctx, const Tensor& x, const Tensor& gamma, const Tensor& beta,

@@ -56,6 +56,8 @@ class Recorder {
   virtual ~Recorder() = default;
   virtual void record(const std::shared_ptr<const Op>& op, std::span<const Tensor> inputs,
                       std::span<const Tensor> outputs) = 0;
+  // Whether it will ask for the gradients of what is computed from the tensor.
+  virtual bool follows(const Tensor&) const { return true; }
   // A tracing recorder takes the operations without running them: outputs are symbolic.
   virtual bool tracing() const { return false; }
 };

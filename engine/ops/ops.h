@@ -25,13 +25,27 @@ struct ConvOptions {
   Activation activation = Activation::none;  // applied after the bias
 };
 
-// x [n, h, w, c] with kernel HWIO [kh, kw, c / groups, out]; bias [out] or undefined. Keras: Conv2D.
-// A 1x1 kernel with stride 1 and one group runs as a matrix product.
+// x [n, h, w, c] with kernel HWIO [kh, kw, c / groups, out]; bias [out] or undefined. Keras: Conv2D. A
+// residual, shaped as the output, is added behind the activation; or undefined. A 1x1 kernel with stride 1
+// and one group runs as a matrix product.
 Tensor conv2d(const Context& ctx, const Tensor& x, const Tensor& kernel, const Tensor& bias,
-              const ConvOptions& options);
+              const ConvOptions& options, const Tensor& residual = {});
 // kernel HWCM [kh, kw, c, multiplier]. Keras: DepthwiseConv2D.
 Tensor depthwise_conv2d(const Context& ctx, const Tensor& x, const Tensor& kernel, const Tensor& bias,
                         const ConvOptions& options);
+
+// The convolutions of an inverted residual as one operation, without a gradient.
+struct InvertedResidualWeights {
+  struct Step {
+    Tensor kernel, bias;  // bias may be undefined
+    Activation activation = Activation::none;
+  };
+  Step expand;  // 1x1; its kernel may be undefined
+  Step depthwise, project;
+};
+// options: of the depthwise convolution. Undefined where the device has no kernel for it.
+Tensor inverted_residual(const Context& ctx, const Tensor& x, const InvertedResidualWeights& weights,
+                         const ConvOptions& options, const Tensor& residual = {});
 
 // op(a) op(b) + bias for matrices; bias [n] or undefined.
 Tensor matmul(const Context& ctx, const Tensor& a, const Tensor& b, bool transpose_a = false,
@@ -52,6 +66,31 @@ BatchNormResult batch_norm_training(const Context& ctx, const Tensor& x, const T
 Tensor batch_norm_inference(const Context& ctx, const Tensor& x, const Tensor& gamma, const Tensor& beta,
                             const Tensor& mean, const Tensor& variance, double epsilon,
                             Activation activation = Activation::none);
+// x of which batch_norm_training() is still to be done, by whoever reads it: its output need not lie in
+// memory.
+struct Unnormalised {
+  Tensor x, gamma, beta;
+  Tensor mean, variance;  // of the batch
+  Tensor scaling;         // [3, channels]: see kernels::Prologue
+  double epsilon = 1e-3;
+  Activation activation = Activation::none;
+};
+Unnormalised batch_norm_by_reader(const Context& ctx, const Tensor& x, const Tensor& gamma,
+                                  const Tensor& beta, double epsilon,
+                                  Activation activation = Activation::none);
+// Convolutions that read it, with the bits of what they would read from memory: of a 1x1 kernel, and
+// depthwise.
+Tensor pointwise_conv2d(const Context& ctx, const Unnormalised& image, const Tensor& kernel);
+Tensor depthwise_conv2d(const Context& ctx, const Unnormalised& image, const Tensor& kernel,
+                        const ConvOptions& options);
+
+struct FoldedWeights {
+  Tensor kernel, bias;
+};
+// Of a convolution that does what one with this kernel, HWIO or HWCM, without a bias, and batch normalisation
+// by given statistics behind it do. Gradients reach kernel, gamma and beta.
+FoldedWeights fold_batch_norm(const Context& ctx, const Tensor& kernel, const Tensor& gamma,
+                              const Tensor& beta, const Tensor& mean, const Tensor& variance, double epsilon);
 // average = average * momentum + value * (1 - momentum), in place; not differentiable.
 void moving_average(const Context& ctx, const Tensor& average, const Tensor& value, double momentum);
 

@@ -37,6 +37,14 @@ void check_types_with_biases(std::string_view op, std::span<const TensorSpec> in
   }
 }
 
+std::vector<Tensor> with_weights(const Tensor& x, const Tensor& weights, const Tensor& bias,
+                                 const Tensor& residual) {
+  std::vector<Tensor> inputs = {x, weights};
+  if (bias) inputs.push_back(bias);
+  if (residual) inputs.push_back(residual);
+  return inputs;
+}
+
 WindowAxis place_window(std::int64_t extent, std::int64_t window, int stride, int dilation, Padding padding) {
   const std::int64_t reach = (window - 1) * dilation + 1;
   if (padding == Padding::valid) return {extent < reach ? 0 : (extent - reach) / stride + 1, 0};

@@ -51,6 +51,13 @@ struct WindowAxis {
 };
 WindowAxis place_window(std::int64_t extent, std::int64_t window, int stride, int dilation, Padding padding);
 
+// The gradient of a depthwise convolution's image.
+Tensor depthwise_image_gradient(const Context& ctx, const kernels::ConvShape& shape, const Tensor& dy,
+                                const Tensor& kernel);
+
+// What a depthwise convolution of x does; throws ShapeError where they do not fit.
+kernels::ConvShape depthwise_shape(const TensorSpec& x, const TensorSpec& kernel, const ConvOptions& options);
+
 // Sums over the axes that broadcasting `shape` to `gradient`'s shape repeated.
 Tensor reduce_to(const Context& ctx, const Tensor& gradient, const Shape& shape);
 
@@ -60,15 +67,28 @@ Tensor activation_gradient(const Context& ctx, Activation kind, const Tensor& va
 // Whether an operation that applies `kind` as its last step can find its way back from its output alone.
 constexpr bool gradient_from_output(Activation kind) { return kind != Activation::silu; }
 
+// Behind an activation the output with a residual no longer tells the way back.
+template <class Attributes>
+void check_gradient_with_residual(std::string_view op, const Attributes& attributes) {
+  if (attributes.residual && attributes.activation != Activation::none) {
+    throw_no_gradient(op, "of an activation with a residual behind it");
+  }
+}
+
 // What a product of x's numbers rounds its factors to.
 inline Precision rounding_of(const Context& ctx, const Tensor& x) {
   return x.type() == DType::f32 ? ctx.products() : Precision::f32;
 }
 
-// activation(op(a) op(b) + bias) with all axes but the last of a and b folded into rows; the result has
-// `shape`. bias may be undefined. Checks nothing but that the products fit.
+// activation(op(a) op(b) + bias) + residual with all axes but the last of a and b folded into rows; the
+// result has `shape`. bias and residual may be undefined. Checks nothing but that the products fit.
 Tensor folded_matmul(const Context& ctx, const Tensor& a, const Tensor& b, bool transpose_a, bool transpose_b,
-                     const Tensor& bias, Activation activation, const Shape& shape);
+                     const Tensor& bias, Activation activation, const Shape& shape,
+                     const Tensor& residual = {});
+
+// The inputs of an operation with weights: what is undefined is left out.
+std::vector<Tensor> with_weights(const Tensor& x, const Tensor& weights, const Tensor& bias,
+                                 const Tensor& residual);
 
 // dy without all axes but the last: a bias' gradient.
 Tensor bias_gradient(const Context& ctx, const Tensor& dy);

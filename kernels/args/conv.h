@@ -64,7 +64,7 @@ struct DepthwiseForward {
   const void* x = nullptr;
   const void* w = nullptr;
   void* y = nullptr;
-  Prologue prologue;  // of x
+  Prologue prologue = {};  // of x
   Epilogue epilogue;
 };
 
@@ -82,7 +82,7 @@ struct DepthwiseBackwardFilter {
   const void* x = nullptr;
   const void* dy = nullptr;
   void* dw = nullptr;
-  Prologue prologue;  // of x
+  Prologue prologue = {};  // of x
 };
 
 }  // namespace pila::kernels

@@ -19,7 +19,7 @@ struct Matmul {
   const void* a = nullptr;
   const void* b = nullptr;
   void* c = nullptr;
-  Prologue prologue;  // of a, whose channels are its last axis as stored
+  Prologue prologue = {};  // of a, whose channels are its last axis as stored
   Epilogue epilogue;
 };
 

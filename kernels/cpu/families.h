@@ -10,6 +10,7 @@ void add_rounded_matmul_kernels(KernelTable& table);
 void add_conv_kernels(KernelTable& table);
 void add_depthwise_kernels(KernelTable& table);
 void add_norm_kernels(KernelTable& table);
+void add_fold_norm_kernels(KernelTable& table);
 void add_activation_kernels(KernelTable& table);
 void add_elementwise_kernels(KernelTable& table);
 void add_dropout_kernels(KernelTable& table);

@@ -25,6 +25,7 @@ const KernelTable& table() {
     add_activation_kernels(table);
     add_depthwise_kernels(table);
     add_norm_kernels(table);
+    add_fold_norm_kernels(table);
     add_elementwise_kernels(table);
     add_dropout_kernels(table);
     add_cast_kernels(table);

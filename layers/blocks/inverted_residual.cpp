@@ -1,6 +1,9 @@
 #include "layers/blocks/inverted_residual.h"
 
 #include "engine/autograd/recompute.h"
+#include "engine/ops/op.h"
+#include "layers/mixed_precision.h"
+#include "layers/normalized_convolution.h"
 
 namespace pila {
 
@@ -38,6 +41,9 @@ InvertedResidual::InvertedResidual(Initializer& init, const InvertedResidualSpec
 }
 
 Tensor InvertedResidual::forward(const Context& ctx, const Tensor& x) const {
+  if (!is_followed(ctx, x)) {
+    if (const Tensor y = compute_as_one(ctx, x)) return y;
+  }
   if (!ctx.recomputes()) return compute(ctx, x);
   std::vector<Tensor> inputs = {x};
   for (const Layer* layer : layers_) {
@@ -50,17 +56,58 @@ Tensor InvertedResidual::forward(const Context& ctx, const Tensor& x) const {
   });
 }
 
-Tensor InvertedResidual::compute(const Context& ctx, const Tensor& x) const {
-  Tensor y = x;
-  if (expand_) {
-    y = expand_->conv.forward(ctx, y);
-    y = expand_->bn.forward(ctx, y, expand_->relu.kind());
+// Whether a gradient of anything in the block is asked for.
+bool InvertedResidual::is_followed(const Context& ctx, const Tensor& x) const {
+  if (ctx.recorder() == nullptr) return false;
+  if (ctx.recorder()->follows(x)) return true;
+  for (const Layer* layer : layers_) {
+    for (const Parameter& parameter : layer->parameters()) {
+      if (ctx.recorder()->follows(parameter.value)) return true;
+    }
   }
-  y = depthwise_.forward(ctx, y);
-  y = depthwise_bn_.forward(ctx, y, depthwise_relu_.kind());
-  y = project_.forward(ctx, y);
+  return false;
+}
+
+Tensor InvertedResidual::compute(const Context& ctx, const Tensor& x) const {
+  const bool by_readers =
+      (!expand_ || expand_->bn.may_leave_to_reader(ctx)) && depthwise_bn_.may_leave_to_reader(ctx);
+  if (by_readers) return compute_by_readers(ctx, x);
+  Tensor y = x;
+  if (expand_) y = convolve_normalized(ctx, expand_->conv, expand_->bn, y, expand_->relu.kind());
+  y = convolve_normalized(ctx, depthwise_, depthwise_bn_, y, depthwise_relu_.kind());
+  return convolve_normalized(ctx, project_, project_bn_, y, Activation::none, add_ ? x : Tensor());
+}
+
+// The wide tensors lie in memory once, as convolutions write them.
+Tensor InvertedResidual::compute_by_readers(const Context& ctx, const Tensor& x) const {
+  Tensor y;
+  if (expand_) {
+    y = expand_->conv.forward(ctx, x);
+    const auto wide = expand_->bn.leave_to_reader(ctx, y, expand_->relu.kind());
+    y = ops::depthwise_conv2d(ctx, wide, rounded_for(ctx, depthwise_.kernel(), x), depthwise_.options());
+  } else {
+    y = depthwise_.forward(ctx, x);
+  }
+  const auto filtered = depthwise_bn_.leave_to_reader(ctx, y, depthwise_relu_.kind());
+  y = ops::pointwise_conv2d(ctx, filtered, rounded_for(ctx, project_.kernel(), x));
   y = project_bn_.forward(ctx, y);
-  return add_ ? add_->forward(ctx, x, y) : y;
+  return add_ ? ops::add(ctx, y, x) : y;
+}
+
+// In one pass, its wide inside kept out of memory; undefined where that is not possible.
+Tensor InvertedResidual::compute_as_one(const Context& ctx, const Tensor& x) const {
+  const bool all_fold = (!expand_ || folds(ctx, expand_->conv, expand_->bn)) &&
+                        folds(ctx, depthwise_, depthwise_bn_) && folds(ctx, project_, project_bn_);
+  if (!all_fold) return {};
+  const auto step = [&](const Convolution& conv, const BatchNormalization& norm, Activation activation) {
+    const ops::FoldedWeights folded = norm.folded(ctx, conv.kernel());
+    return ops::InvertedResidualWeights::Step{rounded_for(ctx, folded.kernel, x), folded.bias, activation};
+  };
+  ops::InvertedResidualWeights weights;
+  if (expand_) weights.expand = step(expand_->conv, expand_->bn, expand_->relu.kind());
+  weights.depthwise = step(depthwise_, depthwise_bn_, depthwise_relu_.kind());
+  weights.project = step(project_, project_bn_, Activation::none);
+  return ops::inverted_residual(ctx, x, weights, depthwise_.options(), add_ ? x : Tensor());
 }
 
 const std::string& InvertedResidual::name() const { return add_ ? add_->name() : project_bn_.name(); }

@@ -24,7 +24,8 @@ struct InvertedResidualSpec {
 };
 
 // Expand (1x1), depthwise (3x3), project (1x1); the input is added where the output has its shape. Where the
-// context recomputes, a tape keeps the narrow input alone.
+// context recomputes, a tape keeps the narrow input alone. Where nobody asks for gradients and all statistics
+// are given, it is one operation.
 class InvertedResidual {
  public:
   InvertedResidual(Initializer& init, const InvertedResidualSpec& spec);
@@ -41,7 +42,10 @@ class InvertedResidual {
     BatchNormalization bn;
     ActivationLayer relu;
   };
+  bool is_followed(const Context& ctx, const Tensor& x) const;
   Tensor compute(const Context& ctx, const Tensor& x) const;
+  Tensor compute_by_readers(const Context& ctx, const Tensor& x) const;
+  Tensor compute_as_one(const Context& ctx, const Tensor& x) const;
 
   std::int64_t channels_;
   std::optional<Expand> expand_;

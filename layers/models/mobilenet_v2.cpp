@@ -5,6 +5,7 @@
 #include <string>
 
 #include "engine/core/error.h"
+#include "layers/normalized_convolution.h"
 
 namespace pila {
 namespace {
@@ -84,15 +85,13 @@ Tensor MobileNetV2::forward(const Context& ctx, const Tensor& images, const Obse
     if (observe) observe(name, output);
   };
   Tensor x = input_.forward(ctx, images);
-  x = conv1_.forward(ctx, x);
-  x = bn_conv1_.forward(ctx, x, conv1_relu_.kind());
+  x = convolve_normalized(ctx, conv1_, bn_conv1_, x, conv1_relu_.kind());
   show(conv1_relu_.name(), x);
   for (const InvertedResidual& block : blocks_) {
     x = block.forward(ctx, x);
     show(block.name(), x);
   }
-  x = conv_1_.forward(ctx, x);
-  x = conv_1_bn_.forward(ctx, x, out_relu_.kind());
+  x = convolve_normalized(ctx, conv_1_, conv_1_bn_, x, out_relu_.kind());
   show(out_relu_.name(), x);
   return x;
 }
