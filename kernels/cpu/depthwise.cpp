@@ -9,6 +9,7 @@
 
 #include "kernels/cpu/depthwise.h"
 #include "kernels/cpu/depthwise_taps.h"
+#include "kernels/cpu/image_rows.h"
 #include "kernels/cpu/simd_activation.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -114,7 +115,7 @@ bool can_tile(const ConvShape& shape) {
 
 // Rows [oh, oh + kRows) of a slice. x and y: its image.
 template <int kStride, int kRows>
-void tile_rows(const Sliding& job, const Slice& slice, const float* x, float* y, std::int64_t oh) {
+void tile_rows(const Sliding& job, const Slice& slice, ImageRows& x, float* y, std::int64_t oh) {
   const ConvShape& shape = job.shape;
   const std::int64_t channels = shape.in_c, pad_left = shape.window.pad_left;
   Tile tile;
@@ -129,13 +130,15 @@ void tile_rows(const Sliding& job, const Slice& slice, const float* x, float* y,
   const auto begin = static_cast<std::size_t>(slice.channel_begin);
   const auto end = static_cast<std::size_t>(slice.channel_end);
   constexpr int kInRows = (kRows - 1) * kStride + 3;
+  x.want(oh, kRows);
   for (std::int64_t next = 0; next < shape.out_w; next += kTileColumns) {
     const std::int64_t ow = std::min(next, shape.out_w - kTileColumns);  // the last tile may overlap
     const std::int64_t first = ow * kStride - pad_left;
     const std::int64_t last = first + (kTileColumns - 1) * kStride + 2;
     for (int r = 0; r < kInRows; ++r) {
       const std::int64_t ih = oh * kStride - shape.window.pad_top + r;
-      tile.rows[r] = ih < 0 || ih >= shape.in_h ? nullptr : x + (ih * shape.in_w + first) * channels;
+      const bool inside = ih >= 0 && ih < shape.in_h;
+      tile.rows[r] = inside ? x.base() + x.offset(ih) + first * channels : nullptr;
     }
     tile.y = y + (oh * shape.out_w + ow) * channels;
     tile.left_outside = first < 0;
@@ -149,31 +152,32 @@ void tile_rows(const Sliding& job, const Slice& slice, const float* x, float* y,
 }
 
 template <int kStride>
-void tile_slice(const Sliding& job, const Slice& slice, const float* x, float* y) {
+void tile_slice(const Sliding& job, const Slice& slice, ImageRows& x, float* y) {
   std::int64_t oh = slice.row_begin;
   for (; oh + 2 <= slice.row_end; oh += 2) tile_rows<kStride, 2>(job, slice, x, y, oh);
   if (oh < slice.row_end) tile_rows<kStride, 1>(job, slice, x, y, oh);
 }
 
-void general_slice(const Sliding& job, const Slice& slice, const float* x, float* y) {
+void general_slice(const Sliding& job, const Slice& slice, ImageRows& x, float* y) {
   const ConvShape& shape = job.shape;
   const Window& window = shape.window;
   for (std::int64_t oh = slice.row_begin; oh < slice.row_end; ++oh) {
-    const Taps rows = taps_at(oh, shape.in_h, window.kernel_h, window.stride_h, window.dilation_h,
-                              window.pad_top, shape.in_w * shape.in_c, window.kernel_w * job.tap_step);
+    x.want(oh, 1);
+    const Taps rows = row_taps(x, oh, shape, window.kernel_w * job.tap_step);
     for (std::int64_t ow = 0; ow < shape.out_w; ++ow) {
       const Taps columns = taps_at(ow, shape.in_w, window.kernel_w, window.stride_w, window.dilation_w,
                                    window.pad_left, shape.in_c, job.tap_step);
-      sum_taps(
-          {x, job.w, rows, columns, job.bias, job.low, job.high, y + (oh * shape.out_w + ow) * shape.in_c},
-          slice.channel_begin, slice.channel_end);
+      sum_taps({x.base(), job.w, rows, columns, job.bias, job.low, job.high,
+                y + (oh * shape.out_w + ow) * shape.in_c},
+               slice.channel_begin, slice.channel_end);
     }
   }
 }
 
-void slide_slice(const Sliding& job, const Slice& slice) {
+void slide_slice(const Sliding& job, const Slice& slice, float* ring) {
   const ConvShape& shape = job.shape;
-  const float* x = job.x + slice.image * shape.in_h * shape.in_w * shape.in_c;
+  ImageRows x(shape, job.x + slice.image * shape.in_h * shape.in_w * shape.in_c, job.prologue, ring,
+              slice.channel_begin, slice.channel_end);
   float* y = job.y + slice.image * shape.out_h * shape.out_w * shape.in_c;
   if (!can_tile(shape)) return general_slice(job, slice, x, y);
   shape.window.stride_w == 1 ? tile_slice<1>(job, slice, x, y) : tile_slice<2>(job, slice, x, y);
@@ -229,10 +233,16 @@ HWY_EXPORT(finish_slice);
 
 bool supports(const DepthwiseForward& args) { return is_plain_depthwise(args.type, args.shape); }
 
+std::size_t workspace(const DepthwiseForward& args, const Stream& stream) {
+  return sizeof(float) * static_cast<std::size_t>(ImageRows::ring_size(args.shape, args.prologue) *
+                                                  pool_of(stream).threads());
+}
+
 Status forward(const DepthwiseForward& args, const Launch& launch) {
   Sliding job;
   job.shape = args.shape;
   job.x = static_cast<const float*>(args.x);
+  job.prologue = args.prologue;
   job.w = static_cast<const float*>(args.w);
   job.tap_step = args.shape.in_c;
   job.y = static_cast<float*>(args.y);
@@ -248,28 +258,31 @@ Status forward(const DepthwiseForward& args, const Launch& launch) {
     default:
       job.activation = args.epilogue.activation;
   }
-  slide(job, pool_of(*launch.stream));
+  slide(job, pool_of(*launch.stream), static_cast<float*>(launch.workspace));
   return nullptr;
 }
 
 }  // namespace
 
-void slide(Sliding job, ThreadPool& pool) {
+void slide(Sliding job, ThreadPool& pool, float* ring) {
   const auto compute = HWY_DYNAMIC_DISPATCH(slide_slice);
   const auto finish = HWY_DYNAMIC_DISPATCH(finish_slice);
   const ConvShape& shape = job.shape;
-  const Slices slices{shape.batch, shape.out_h, shape.out_w, shape.in_c};
+  // A slice normalises anew the rows that it shares with the one above.
+  const std::int64_t least_rows = job.prologue.scaling == nullptr ? 1 : 32;
+  const Slices slices{shape.batch, shape.out_h, shape.out_w, shape.in_c, least_rows};
+  const std::int64_t ring_size = ImageRows::ring_size(shape, job.prologue);
   const bool second_pass = job.activation != Activation::none || job.residual != nullptr;
   job.past_caches = !second_pass && goes_past_caches(job.y, slices.size(), shape.in_c);
-  pool.run(slices.count(), [&](std::int64_t index, int) {
+  pool.run(slices.count(), [&](std::int64_t index, int worker) {
     const Slice slice = slices[index];
-    compute(job, slice);
+    compute(job, slice, ring + worker * ring_size);
     if (second_pass) finish(job, slice);
   });
 }
 
 void add_depthwise_kernels(KernelTable& table) {
-  table.depthwise_forward.add({"depthwise_forward_f32", supports, nullptr, forward});
+  table.depthwise_forward.add({"depthwise_forward_f32", supports, workspace, forward});
   table.depthwise_backward_data.add(depthwise_backward_data_kernel());
   table.depthwise_backward_filter.add(depthwise_backward_filter_kernel());
 }

@@ -25,6 +25,7 @@ inline bool is_plain_depthwise(DType type, const ConvShape& shape) {
 struct Sliding {
   ConvShape shape;
   const float* x = nullptr;
+  Prologue prologue = {};       // of x
   const float* w = nullptr;     // the first tap's weights
   std::ptrdiff_t tap_step = 0;  // from a tap's weights to the next tap's
   float* y = nullptr;
@@ -37,8 +38,8 @@ struct Sliding {
   bool past_caches = false;         // how y is written: slide() decides
 };
 
-// Computes all of y.
-void slide(Sliding job, ThreadPool& pool);
+// Computes all of y. ring: ImageRows::ring_size() numbers for each thread, null where that is 0.
+void slide(Sliding job, ThreadPool& pool, float* ring = nullptr);
 
 // A task's part of the outputs: some rows and channels of one image.
 struct Slice {
@@ -50,11 +51,12 @@ struct Slice {
 // read in one stream.
 struct Slices {
   std::int64_t images, rows, columns, channels;
+  std::int64_t least_rows = 1;
   std::int64_t channel_blocks = columns > 32 ? 1 : std::max<std::int64_t>(channels / channels_wanted(), 1);
-  std::int64_t rows_each =
-      std::clamp<std::int64_t>(16384 * channel_blocks / std::max<std::int64_t>(columns * channels, 1), 1,
-                               32) *
-      2;  // some 100 KiB
+  std::int64_t rows_each = std::max(
+      least_rows, std::clamp<std::int64_t>(
+                      16384 * channel_blocks / std::max<std::int64_t>(columns * channels, 1), 1, 32) *
+                      2);  // some 100 KiB
   std::int64_t row_blocks = (rows + rows_each - 1) / rows_each;
 
   std::int64_t count() const { return images * row_blocks * channel_blocks; }

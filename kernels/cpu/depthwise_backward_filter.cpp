@@ -9,6 +9,7 @@
 
 #include "kernels/cpu/depthwise.h"
 #include "kernels/cpu/depthwise_taps.h"
+#include "kernels/cpu/image_rows.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
@@ -120,16 +121,21 @@ bool can_stretch(const ConvShape& shape) {
 // Columns at a time: the rows of x under them stay in the first-level cache while all channels go by.
 constexpr std::int64_t kStrip = 16;
 
-void sum_stretches(const DepthwiseBackwardFilter& args, std::int64_t row_begin, std::int64_t row_end,
-                   float* sums) {
-  const ConvShape& shape = args.shape;
+// Some output rows of one image.
+struct FilterRows {
+  const ConvShape& shape;
+  const float* dy;  // of the image
+  std::int64_t begin, end;
+  float* sums;  // [taps, channels]
+};
+
+void sum_stretches(const FilterRows& job, ImageRows& x) {
+  const ConvShape& shape = job.shape;
   const Window& window = shape.window;
   const std::int64_t channels = shape.in_c;
-  const auto* x = static_cast<const float*>(args.x);
-  const auto* dy = static_cast<const float*>(args.dy);
   const std::int64_t strips = (shape.out_w + kStrip - 1) / kStrip;
-  for (std::int64_t row = row_begin; row < row_end; ++row) {
-    const std::int64_t n = row / shape.out_h, oh = row % shape.out_h;
+  for (std::int64_t oh = job.begin; oh < job.end; ++oh) {
+    x.want(oh, 1);
     for (std::int64_t strip = 0; strip < strips; ++strip) {
       const std::int64_t ow = shape.out_w * strip / strips, ow_end = shape.out_w * (strip + 1) / strips;
       const std::int64_t first = ow * window.stride_w - window.pad_left;
@@ -140,48 +146,50 @@ void sum_stretches(const DepthwiseBackwardFilter& args, std::int64_t row_begin, 
         const std::int64_t ih = oh * window.stride_h - window.pad_top + kh;
         if (ih < 0 || ih >= shape.in_h) continue;
         if (rows == 0) kh_first = kh;
-        stretch.x[rows++] = x + ((n * shape.in_h + ih) * shape.in_w + first) * channels;
+        stretch.x[rows++] = x.base() + x.offset(ih) + first * channels;
       }
-      stretch.dy = dy + (row * shape.out_w + ow) * channels;
+      stretch.dy = job.dy + (oh * shape.out_w + ow) * channels;
       stretch.columns = ow_end - ow;
       stretch.channels = static_cast<std::size_t>(channels);
       stretch.left_outside = first < 0;
       stretch.right_outside = last >= shape.in_w;
-      stretch.sums = sums + 3 * kh_first * channels;
+      stretch.sums = job.sums + 3 * kh_first * channels;
       const auto add = window.stride_w == 1 ? add_stretch<1> : add_stretch<2>;
       add(stretch, rows);
     }
   }
 }
 
-void sum_pixels(const DepthwiseBackwardFilter& args, std::int64_t row_begin, std::int64_t row_end,
-                float* sums) {
-  const ConvShape& shape = args.shape;
+void sum_pixels(const FilterRows& job, ImageRows& x) {
+  const ConvShape& shape = job.shape;
   const Window& window = shape.window;
   const std::int64_t channels = shape.in_c;
-  const auto* dy = static_cast<const float*>(args.dy);
-  for (std::int64_t row = row_begin; row < row_end; ++row) {
-    const float* x =
-        static_cast<const float*>(args.x) + row / shape.out_h * shape.in_h * shape.in_w * channels;
-    const Taps rows =
-        taps_at(row % shape.out_h, shape.in_h, window.kernel_h, window.stride_h, window.dilation_h,
-                window.pad_top, shape.in_w * channels, window.kernel_w * channels);
+  for (std::int64_t oh = job.begin; oh < job.end; ++oh) {
+    x.want(oh, 1);
+    const Taps rows = row_taps(x, oh, shape, window.kernel_w * channels);
     for (std::int64_t ow = 0; ow < shape.out_w; ++ow) {
       const Taps columns = taps_at(ow, shape.in_w, window.kernel_w, window.stride_w, window.dilation_w,
                                    window.pad_left, channels, channels);
-      add_channels(AddPixel{x, dy + (row * shape.out_w + ow) * channels, rows, columns, sums},
+      add_channels(AddPixel{x.base(), job.dy + (oh * shape.out_w + ow) * channels, rows, columns, job.sums},
                    static_cast<std::size_t>(channels));
     }
   }
 }
 
-// Adds output rows [row_begin, row_end), counted through all images, to sums [taps, channels].
-void sum_rows(const DepthwiseBackwardFilter& args, std::int64_t row_begin, std::int64_t row_end,
-              float* sums) {
-  if (can_stretch(args.shape)) {
-    sum_stretches(args, row_begin, row_end, sums);
-  } else {
-    sum_pixels(args, row_begin, row_end, sums);
+// Adds output rows [row, row_end), counted through all images, to sums [taps, channels].
+void sum_rows(const DepthwiseBackwardFilter& args, std::int64_t row, std::int64_t row_end, float* sums,
+              float* ring) {
+  const ConvShape& shape = args.shape;
+  const auto sum = can_stretch(shape) ? sum_stretches : sum_pixels;
+  while (row < row_end) {
+    const std::int64_t n = row / shape.out_h, begin = row % shape.out_h;
+    const std::int64_t end = std::min(shape.out_h, begin + row_end - row);
+    ImageRows x(shape, static_cast<const float*>(args.x) + n * shape.in_h * shape.in_w * shape.in_c,
+                args.prologue, ring, 0, shape.in_c);
+    sum({shape, static_cast<const float*>(args.dy) + n * shape.out_h * shape.out_w * shape.in_c, begin, end,
+         sums},
+        x);
+    row += end - begin;
   }
 }
 
@@ -189,6 +197,7 @@ void sum_rows(const DepthwiseBackwardFilter& args, std::int64_t row_begin, std::
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include "kernels/cpu/gemm_blocks.h"
 #include "kernels/cpu/pieces.h"
 
 namespace pila::kernels::cpu {
@@ -212,20 +221,34 @@ struct Chunks {
 
 bool supports(const DepthwiseBackwardFilter& args) { return is_plain_depthwise(args.type, args.shape); }
 
-std::size_t workspace_bytes(const DepthwiseBackwardFilter& args, const Stream&) {
-  const Chunks chunks(args.shape);
-  return sizeof(float) * static_cast<std::size_t>(chunks.count() * chunks.taps_size);
+struct FilterScratch {
+  FilterScratch(const DepthwiseBackwardFilter& args, const Chunks& chunks, int threads, void* memory) {
+    Scratch scratch(memory);
+    sums = scratch.take<float>(chunks.count() * chunks.taps_size);
+    ring_size = ImageRows::ring_size(args.shape, args.prologue);
+    rings = scratch.take<float>(threads * ring_size);
+    bytes = scratch.bytes();
+  }
+  float* sums;
+  float* rings;
+  std::int64_t ring_size;
+  std::size_t bytes;
+};
+
+std::size_t workspace_bytes(const DepthwiseBackwardFilter& args, const Stream& stream) {
+  return FilterScratch(args, Chunks(args.shape), pool_of(stream).threads(), nullptr).bytes;
 }
 
 Status backward_filter(const DepthwiseBackwardFilter& args, const Launch& launch) {
   auto& pool = pool_of(*launch.stream);
   const Chunks chunks(args.shape);
-  auto* sums = static_cast<float*>(launch.workspace);
+  const FilterScratch scratch(args, chunks, pool.threads(), launch.workspace);
   const auto sum = HWY_DYNAMIC_DISPATCH(sum_rows);
-  pool.run(chunks.count(), [&](std::int64_t chunk, int) {
-    float* own = sums + chunk * chunks.taps_size;
+  pool.run(chunks.count(), [&](std::int64_t chunk, int worker) {
+    float* own = scratch.sums + chunk * chunks.taps_size;
     std::fill_n(own, chunks.taps_size, 0.0f);
-    sum(args, chunk * chunks.size, std::min((chunk + 1) * chunks.size, chunks.rows), own);
+    sum(args, chunk * chunks.size, std::min((chunk + 1) * chunks.size, chunks.rows), own,
+        scratch.rings + worker * scratch.ring_size);
   });
 
   auto* dw = static_cast<float*>(args.dw);
@@ -233,7 +256,7 @@ Status backward_filter(const DepthwiseBackwardFilter& args, const Launch& launch
   run_pieces(pool, chunks.taps_size, kPart, [&](std::int64_t begin, std::int64_t end) {
     double total[kPart] = {};
     for (std::int64_t chunk = 0; chunk < chunks.count(); ++chunk) {
-      const float* own = sums + chunk * chunks.taps_size + begin;
+      const float* own = scratch.sums + chunk * chunks.taps_size + begin;
       for (std::int64_t i = 0; i < end - begin; ++i) total[i] += own[i];
     }
     for (std::int64_t i = begin; i < end; ++i) dw[i] = static_cast<float>(total[i - begin]);

@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/depthwise.h"
+#include "kernels/cpu/image_rows.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/cpu/simd_lanes.h"
 #include "kernels/cpu/vector_math.h"
@@ -42,6 +43,16 @@ inline Taps taps_at(std::int64_t out, std::int64_t size, int kernel, int stride,
     if (in >= 0 && in < size) taps.add(in * pixel_step, k * weight_step);
   }
   return taps;
+}
+
+// The rows under output row `oh`, as offsets to x.base().
+inline Taps row_taps(const ImageRows& x, std::int64_t oh, const ConvShape& shape,
+                     std::ptrdiff_t weight_step) {
+  const Window& window = shape.window;
+  Taps rows = taps_at(oh, shape.in_h, window.kernel_h, window.stride_h, window.dilation_h, window.pad_top, 1,
+                      weight_step);
+  for (int i = 0; i < rows.count; ++i) rows.pixel[i] = x.offset(rows.pixel[i]);
+  return rows;
 }
 
 // The taps through which input place `in` is read, as offsets to outputs.

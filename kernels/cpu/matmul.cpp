@@ -6,6 +6,7 @@
 #include "kernels/cpu/families.h"
 #include "kernels/cpu/gemm_columns.h"
 #include "kernels/cpu/gemm_rows.h"
+#include "kernels/cpu/normalise.h"
 
 namespace pila::kernels::cpu {
 namespace {
@@ -39,25 +40,34 @@ RowProblem row_problem(const Matmul& args, bool prepared) {
 struct MatrixRows {
   const Matmul& args;
   const float** table;  // [threads, kMaxTileRows]
+  float* normalised;    // [threads, kMaxTileRows, k]: a tile's rows where there is a prologue
 
   const float** pointers(int worker) const { return table + worker * kMaxTileRows; }
 
-  void tile(std::int64_t, std::int64_t row, int rows, int padded, int, const float** to,
+  void tile(std::int64_t, std::int64_t row, int rows, int padded, int worker, const float** to,
             std::int64_t* offsets) const {
-    for (int r = 0; r < padded; ++r) to[r] = floats(args.a) + (row + std::min(r, rows - 1)) * args.k;
+    const float* a = floats(args.a) + row * args.k;
+    if (const RowPrologue prologue(args.prologue, args.k); prologue.exists()) {
+      float* own = normalised + worker * kMaxTileRows * args.k;
+      prologue.run(a, rows, 0, args.k, own, args.k);
+      a = own;
+    }
+    for (int r = 0; r < padded; ++r) to[r] = a + std::min(r, rows - 1) * args.k;
     for (int r = 0; r < rows; ++r) offsets[r] = (row + r) * args.n;
   }
 };
 
 struct RowScratch {
-  RowScratch(const RowProduct& product, bool prepared, int threads, void* memory) {
+  RowScratch(const Matmul& args, const RowProduct& product, bool prepared, int threads, void* memory) {
     Scratch scratch(memory);
     packed = scratch.take<float>(prepared ? 0 : product.packed_size());
     pointers = scratch.take<const float*>(threads * kMaxTileRows);
+    normalised = scratch.take<float>(args.prologue.scaling == nullptr ? 0 : threads * kMaxTileRows * args.k);
     bytes = scratch.bytes();
   }
   float* packed;
   const float** pointers;
+  float* normalised;
   std::size_t bytes;
 };
 
@@ -76,13 +86,13 @@ Status multiply_rows(const Matmul& args, const Launch& launch) {
   ThreadPool& pool = pool_of(*launch.stream);
   const bool prepared = launch.prepared != nullptr;
   RowProduct product(row_problem(args, prepared));
-  const RowScratch scratch(product, prepared, pool.threads(), launch.workspace);
+  const RowScratch scratch(args, product, prepared, pool.threads(), launch.workspace);
   if (prepared) {
     product.use(floats(launch.prepared));
   } else {
     pack_rows(args, product, scratch.packed, pool);
   }
-  product.run(pool, MatrixRows{args, scratch.pointers});
+  product.run(pool, MatrixRows{args, scratch.pointers, scratch.normalised});
   return nullptr;
 }
 
@@ -109,13 +119,19 @@ struct MatrixColumns {
 
   void views(std::int64_t, std::int64_t row, std::int64_t end, std::int64_t p, std::int64_t depth, int worker,
              RowsView* to) const {
+    const RowPrologue prologue(args.prologue, args.m);
     const bool copy = product.reuse() > 2;
     const int width = product.tile_rows();
     float* out = packed + worker * product.block_rows() * ColumnProduct::kBlock;
     for (; row < end; row += width, out += width * ColumnProduct::kBlock) {
       const int real = static_cast<int>(std::min<std::int64_t>(width, end - row));
-      *to++ =
-          slice_rows(tile_kernels(), floats(args.a), args.k, args.m, p, depth, row, real, width, copy, out);
+      if (prologue.exists()) {
+        prologue.run(floats(args.a) + p * args.m, depth, row, real, out, width);
+        *to++ = {out, width};
+      } else {
+        *to++ =
+            slice_rows(tile_kernels(), floats(args.a), args.k, args.m, p, depth, row, real, width, copy, out);
+      }
     }
   }
 };
@@ -147,7 +163,7 @@ bool supports(const Matmul& args) { return multiplies<float>(args.type, args.rou
 std::size_t workspace_of(const Matmul& args, const Stream& stream, bool prepared) {
   const int threads = pool_of(stream).threads();
   if (!args.transpose_a) {
-    return RowScratch(RowProduct(row_problem(args, prepared)), prepared, threads, nullptr).bytes;
+    return RowScratch(args, RowProduct(row_problem(args, prepared)), prepared, threads, nullptr).bytes;
   }
   ColumnProduct product(column_problem(args), threads);
   return ColumnScratch(product, threads, nullptr).bytes;

@@ -34,7 +34,8 @@ struct RoundedProduct {
 
 template <class Element>
 bool supports(const Matmul& args) {
-  return multiplies<Element>(args.type, args.rounding.to, args.k) && !args.transpose_a && !args.transpose_b;
+  return multiplies<Element>(args.type, args.rounding.to, args.k) && !args.transpose_a && !args.transpose_b &&
+         args.prologue.scaling == nullptr;
 }
 
 template <class Element, bool kPrepared>

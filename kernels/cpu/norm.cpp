@@ -1,5 +1,5 @@
-// Batch normalisation forward, and moving averages. Training reads x twice: for the statistics and to
-// normalise.
+// Batch normalisation forward, and moving averages. Training reads x twice: for the statistics and, unless
+// its readers do so, to normalise.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/norm.cpp"
 #include <hwy/foreach_target.h>
@@ -70,9 +70,9 @@ struct Normalise {
     const auto scale = lanes.load(rows.scaling.scale + c);
     const auto offset = lanes.load(rows.scaling.offset + c);
     for (int k = 0; k < kRows; ++k) {
-      const std::size_t i = (row + k) * rows.channels + c;
-      const auto scaled = hn::MulAdd(hn::Sub(lanes.read(rows.x + i), mean), scale, offset);
-      lanes.put(activate(d, kActivation, scaled), rows.y + i);
+      const auto x = lanes.read(rows.x + (row + k) * rows.x_row + c);
+      const auto scaled = hn::MulAdd(hn::Sub(x, mean), scale, offset);
+      lanes.put(activate(d, kActivation, scaled), rows.y + (row + k) * rows.y_row + c);
     }
   }
 };
@@ -188,12 +188,12 @@ void combine(const RowChunks& chunks, const TrainingWorkspace& workspace) {
 
 void normalise_all(ThreadPool& pool, const RowChunks& chunks, Activation activation, const float* x, float* y,
                    const ChannelScaling& scaling) {
-  const auto normalise = HWY_DYNAMIC_DISPATCH(normalise_chunk);
   const bool past_caches = goes_past_caches(y, chunks.rows * chunks.channels, chunks.channels);
   run_backwards(pool, chunks, [&](std::int64_t chunk) {
     const auto start = chunks.begin(chunk) * chunks.channels;
-    normalise(activation, {x + start, y + start, static_cast<std::size_t>(chunks.length(chunk)),
-                           static_cast<std::size_t>(chunks.channels), scaling, past_caches});
+    const auto row = static_cast<std::size_t>(chunks.channels);
+    normalise(activation, {x + start, y + start, static_cast<std::size_t>(chunks.length(chunk)), row, row,
+                           row, scaling, past_caches});
   });
 }
 
@@ -214,19 +214,22 @@ Status training(const BatchNormTraining& args, const Launch& launch) {
   });
   combine(chunks, workspace);
 
-  const auto scaling = ChannelScaling::in(workspace.scaling, args.channels);
+  float* means = args.scaling == nullptr ? workspace.scaling : static_cast<float*>(args.scaling);
+  float* scales = means + args.channels;
+  float* offsets = scales + args.channels;
   for (std::int64_t c = 0; c < args.channels; ++c) {
     const double mean = workspace.mean[c], variance = workspace.variance[c];
     static_cast<float*>(args.mean)[c] = static_cast<float>(mean);
     static_cast<float*>(args.variance)[c] = static_cast<float>(variance);
     // What float32 cannot hold of the mean goes into the offset.
     const double scale = static_cast<const float*>(args.gamma)[c] / std::sqrt(variance + args.epsilon);
-    scaling.mean[c] = static_cast<float>(mean);
-    scaling.scale[c] = static_cast<float>(scale);
-    scaling.offset[c] =
-        static_cast<float>(static_cast<const float*>(args.beta)[c] + (scaling.mean[c] - mean) * scale);
+    means[c] = static_cast<float>(mean);
+    scales[c] = static_cast<float>(scale);
+    offsets[c] = static_cast<float>(static_cast<const float*>(args.beta)[c] + (means[c] - mean) * scale);
   }
-  normalise_all(pool, chunks, args.activation, x, static_cast<float*>(args.y), scaling);
+  if (args.y == nullptr) return nullptr;
+  normalise_all(pool, chunks, args.activation, x, static_cast<float*>(args.y),
+                ChannelScaling::in(means, args.channels));
   return nullptr;
 }
 
@@ -235,8 +238,7 @@ std::size_t inference_workspace(const BatchNormInference& args, const Stream&) {
 }
 
 Status inference(const BatchNormInference& args, const Launch& launch) {
-  const auto scaling = ChannelScaling::in(static_cast<float*>(launch.workspace), args.channels);
-  scaling_of(args, scaling);
+  const auto scaling = scaling_of(args, static_cast<float*>(launch.workspace));
   normalise_all(pool_of(*launch.stream), {args.rows, args.channels}, args.activation,
                 static_cast<const float*>(args.x), static_cast<float*>(args.y), scaling);
   return nullptr;
@@ -254,6 +256,10 @@ Status update_average(const MovingAverage& args, const Launch& launch) {
 }
 
 }  // namespace
+
+void normalise(Activation activation, const NormaliseRows& rows) {
+  HWY_DYNAMIC_DISPATCH(normalise_chunk)(activation, rows);
+}
 
 void add_norm_kernels(KernelTable& table) {
   table.batch_norm_training.add(

@@ -160,8 +160,7 @@ Status backward(const BatchNormBackward& args, const Launch& launch) {
   const auto channels = args.channels;
   const RowChunks chunks{args.rows, channels};
   const Workspace workspace(launch.workspace, channels);
-  const auto scaling = ChannelScaling::in(workspace.scaling, channels);
-  scaling_of(args, scaling);
+  const auto scaling = scaling_of(args, workspace.scaling);
 
   const auto pass_over = HWY_DYNAMIC_DISPATCH(gradient_chunk);
   const bool past_caches = args.dx != nullptr && goes_past_caches(static_cast<const float*>(args.dx),

@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstddef>
 #include <cstdint>
 
+#include "kernels/cpu/normalise.h"
 #include "kernels/cpu/thread_pool.h"
 
 namespace pila::kernels::cpu {
@@ -29,40 +29,18 @@ void run_backwards(ThreadPool& pool, const RowChunks& chunks, const Body& body) 
   pool.run(count, [&](std::int64_t index, int) { body(count - 1 - index); });
 }
 
-// (x - mean) * scale + offset, per channel.
-struct ChannelScaling {
-  float* mean;
-  float* scale;
-  float* offset;
-
-  // In `memory` for 3 * channels numbers.
-  static ChannelScaling in(float* memory, std::int64_t channels) {
-    return {memory, memory + channels, memory + 2 * channels};
-  }
-};
-
-// A chunk of rows to normalise.
-struct NormaliseRows {
-  const float* x;
-  float* y;
-  std::size_t rows, channels;
-  ChannelScaling scaling;
-  bool past_caches;
-};
-
-// The scaling for given statistics.
+// The scaling for given statistics, in `numbers` for [3, channels].
 template <class Args>
-void scaling_of(const Args& args, const ChannelScaling& scaling) {
+ChannelScaling scaling_of(const Args& args, float* numbers) {
   const auto* gamma = static_cast<const float*>(args.gamma);
-  const auto* beta = static_cast<const float*>(args.beta);
-  const auto* mean = static_cast<const float*>(args.mean);
   const auto* variance = static_cast<const float*>(args.variance);
+  std::copy_n(static_cast<const float*>(args.mean), args.channels, numbers);
+  std::copy_n(static_cast<const float*>(args.beta), args.channels, numbers + 2 * args.channels);
   for (std::int64_t c = 0; c < args.channels; ++c) {
-    scaling.mean[c] = mean[c];
-    scaling.scale[c] =
+    numbers[args.channels + c] =
         static_cast<float>(gamma[c] / std::sqrt(static_cast<double>(variance[c]) + args.epsilon));
-    scaling.offset[c] = beta[c];
   }
+  return ChannelScaling::in(numbers, args.channels);
 }
 
 }  // namespace pila::kernels::cpu

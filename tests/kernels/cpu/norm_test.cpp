@@ -66,13 +66,41 @@ Forward train(const KernelTable& table, const Problem& problem, int threads = 1)
   return {y.values(), mean.values(), variance.values()};
 }
 
-std::vector<float> infer(const KernelTable& table, const Problem& problem, int threads = 1) {
+struct Measured {
+  Forward forward;  // y: empty where it is not wanted
+  std::vector<float> scaling;
+};
+
+Measured measure(const KernelTable& table, const Problem& problem, bool with_y) {
+  const GuardedBuffer<float> x(problem.x), gamma(problem.gamma), beta(problem.beta);
+  GuardedBuffer<float> y(with_y ? x.size() : 0), mean(gamma.size()), variance(gamma.size()),
+      scaling(3 * gamma.size());
+  BatchNormTraining args;
+  args.rows = problem.rows;
+  args.channels = problem.channels;
+  args.activation = problem.activation;
+  args.x = x.data();
+  args.gamma = gamma.data();
+  args.beta = beta.data();
+  args.y = with_y ? y.data() : nullptr;
+  args.mean = mean.data();
+  args.variance = variance.data();
+  args.scaling = scaling.data();
+  const auto stream = stream_of(2);
+  run_entry(table, args, *stream);
+  EXPECT_TRUE(y.check(Written::all) && mean.check() && variance.check() && scaling.check(Written::all));
+  return {{y.values(), mean.values(), variance.values()}, scaling.values()};
+}
+
+std::vector<float> infer(const KernelTable& table, const Problem& problem, int threads = 1,
+                         double epsilon = 1e-3) {
   const GuardedBuffer<float> x(problem.x), gamma(problem.gamma), beta(problem.beta), mean(problem.mean),
       variance(problem.variance);
   GuardedBuffer<float> y(x.size());
   BatchNormInference args;
   args.rows = problem.rows;
   args.channels = problem.channels;
+  args.epsilon = epsilon;
   args.activation = problem.activation;
   args.x = x.data();
   args.gamma = gamma.data();
@@ -226,6 +254,40 @@ TEST(CpuNormAccuracy, NaNStaysInItsChannel) {
   for (std::size_t c = 0; c < 18; ++c) {
     EXPECT_EQ(std::isnan(result.mean[c]), c == 5);
     EXPECT_EQ(std::isnan(result.variance[c]), c == 5);
+  }
+}
+
+// Means, scales and offsets, with y or without it.
+TEST(CpuNormScaling, IsTheReferenceAndLeavesStatisticsAsTheyAre) {
+  for (const std::int64_t channels : {1, 17, 96}) {
+    for (const std::int64_t rows : {1, 65, 1100}) {
+      const Problem problem(rows, channels, Activation::relu6, 20);
+      const auto plain = train(cpu::table(), problem);
+      const auto expected = measure(reference::table(), problem, true);
+      for (const bool with_y : {true, false}) {
+        SCOPED_TRACE(testing::Message() << rows << " x " << channels << (with_y ? " with y" : ""));
+        const auto actual = measure(cpu::table(), problem, with_y);
+        EXPECT_TRUE(same_bits(actual.forward.mean, plain.mean));
+        EXPECT_TRUE(same_bits(actual.forward.variance, plain.variance));
+        EXPECT_TRUE(same_bits(actual.forward.y, with_y ? plain.y : std::vector<float>()));
+        EXPECT_TRUE(close_by_norm(actual.scaling, expected.scaling, kTolerance));
+      }
+    }
+  }
+}
+
+// So whoever normalises by it gets the bits that training writes.
+TEST(CpuNormScaling, IsWhatTrainingNormalisesBy) {
+  for (const auto activation : kActivations) {
+    Problem problem(333, 35, activation);
+    const auto measured = measure(cpu::table(), problem, false);
+    const auto* scaling = measured.scaling.data();
+    problem.mean.assign(scaling, scaling + 35);
+    problem.gamma.assign(scaling + 35, scaling + 70);
+    problem.beta.assign(scaling + 70, scaling + 105);
+    problem.variance.assign(35, 1.0f);
+    const Problem original(333, 35, activation);
+    EXPECT_TRUE(same_bits(infer(cpu::table(), problem, 1, 0), train(cpu::table(), original).y));
   }
 }
 

@@ -131,6 +131,17 @@ void for_products(const ConvShape& s, const Body& body) {
 }
 
 template <class Kind, class T>
+typename Kind::BackwardFilter filter_gradient(const ConvShape& shape, const T* x, const T* dy, T* dw) {
+  typename Kind::BackwardFilter args;
+  args.type = kType<T>;
+  args.shape = shape;
+  args.x = x;
+  args.dy = dy;
+  args.dw = dw;
+  return args;
+}
+
+template <class Kind, class T>
 void check(const Geometry& geometry) {
   SCOPED_TRACE(testing::Message() << geometry << (sizeof(T) == 8 ? ", float64" : ", float32"));
   const ConvShape shape = shape_of(geometry);
@@ -146,8 +157,7 @@ void check(const Geometry& geometry) {
   forward.y = y.data();
   run_entry(reference::table(), forward);
   run_entry(reference::table(), typename Kind::BackwardData{kType<T>, shape, dy.data(), w.data(), dx.data()});
-  run_entry(reference::table(),
-            typename Kind::BackwardFilter{kType<T>, shape, x.data(), dy.data(), dw.data()});
+  run_entry(reference::table(), filter_gradient<Kind, T>(shape, x.data(), dy.data(), dw.data()));
   for (const auto* buffer : {&x, &w, &dy}) EXPECT_TRUE(buffer->check());
   for (const auto* buffer : {&y, &dx, &dw}) EXPECT_TRUE(buffer->check(Written::all));
 
@@ -254,6 +264,51 @@ TEST(ReferenceConv, EpilogueAddsBiasActivatesThenAddsTheResidual) {
   EXPECT_EQ(y.values(), (std::vector<float>{12, 16, 28, 44, 56, 48}));
 }
 
+// Padding is zero behind the prologue, whose own zero is 5 here.
+TEST(ReferenceDepthwise, PrologueNormalisesWhatIsInsideTheImage) {
+  const std::vector<float> x{1, 2, 3}, w{1, 10, 100}, scaling{2, 3, 5};  // x becomes 2, 5, 8
+  GuardedBuffer<float> y(3);
+  DepthwiseForward forward;
+  forward.shape = {1, 1, 3, 1, 1, 3, 1, 1, {1, 3, 1, 1, 1, 1, 0, 1}};
+  forward.x = x.data();
+  forward.w = w.data();
+  forward.y = y.data();
+  forward.prologue = {scaling.data(), Activation::none};
+  run_entry(reference::table(), forward);
+  EXPECT_EQ(y.values(), (std::vector<float>{520, 852, 85}));
+  forward.prologue.activation = Activation::relu6;
+  run_entry(reference::table(), forward);  // 2, 5, 6
+  EXPECT_EQ(y.values(), (std::vector<float>{520, 652, 65}));
+
+  const std::vector<float> dy{1, 10, 100};
+  GuardedBuffer<float> dw(3);
+  DepthwiseBackwardFilter filter;
+  filter.shape = forward.shape;
+  filter.x = x.data();
+  filter.dy = dy.data();
+  filter.dw = dw.data();
+  filter.prologue = {scaling.data(), Activation::none};
+  run_entry(reference::table(), filter);
+  EXPECT_EQ(dw.values(), (std::vector<float>{520, 852, 85}));
+  filter.prologue.activation = Activation::relu6;
+  run_entry(reference::table(), filter);
+  EXPECT_EQ(dw.values(), (std::vector<float>{520, 652, 65}));
+}
+
+// Output channels 0 and 1 read input channel 0, by its own scaling.
+TEST(ReferenceDepthwise, PrologueIsOfInputChannels) {
+  const std::vector<float> x{1, 2}, w{1, 10, 100, 1000}, scaling{0, 1, 2, 3, 4, 5};  // x becomes 6, 8
+  GuardedBuffer<float> y(4);
+  DepthwiseForward args;
+  args.shape = {1, 1, 1, 2, 1, 1, 4, 1, {}};
+  args.x = x.data();
+  args.w = w.data();
+  args.y = y.data();
+  args.prologue.scaling = scaling.data();
+  run_entry(reference::table(), args);
+  EXPECT_EQ(y.values(), (std::vector<float>{6, 60, 800, 8000}));
+}
+
 TEST(ReferenceConv, NaNInTheImageReachesTheOutput) {
   const std::vector<float> x{1, std::numeric_limits<float>::quiet_NaN()}, w{0};
   GuardedBuffer<float> y(2);
@@ -276,8 +331,7 @@ void check_empty_batch() {
   forward.shape = shape;
   run_entry(reference::table(), forward);
   run_entry(reference::table(), typename Kind::BackwardData{DType::f32, shape, nullptr, nullptr, nullptr});
-  run_entry(reference::table(),
-            typename Kind::BackwardFilter{DType::f32, shape, nullptr, nullptr, dw.data()});
+  run_entry(reference::table(), filter_gradient<Kind, float>(shape, nullptr, nullptr, dw.data()));
   EXPECT_EQ(dw.values(), std::vector<float>(dw.size(), 0.0f));
 }
 

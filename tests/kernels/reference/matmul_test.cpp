@@ -80,6 +80,44 @@ TEST(ReferenceMatmul, EpilogueAddsBiasActivatesThenAddsTheResidual) {
   EXPECT_EQ(c.values(), (std::vector<double>{6, 2.25, 6, 4.25}));
 }
 
+// a's channels are its last axis as stored, transposed or not.
+TEST(ReferenceMatmul, PrologueNormalisesTheFirstFactor) {
+  const std::vector<double> a{1, 2, -3, 4}, b{1, 0, 0, 10};
+  const std::vector<double> scaling{1, 2, 2, 0.5, 3, -1};  // means, scales, offsets
+  GuardedBuffer<double> c(4);
+  Matmul args;
+  args.type = DType::f64;
+  args.m = args.n = args.k = 2;
+  args.a = a.data();
+  args.b = b.data();
+  args.c = c.data();
+  args.prologue = {scaling.data(), Activation::none};
+  run_entry(reference::table(), args);  // a becomes 3 -1, -5 0
+  EXPECT_EQ(c.values(), (std::vector<double>{3, -10, -5, 0}));
+  args.prologue.activation = Activation::relu;
+  run_entry(reference::table(), args);  // 3 0, 0 0
+  EXPECT_EQ(c.values(), (std::vector<double>{3, 0, 0, 0}));
+  args.transpose_a = true;
+  args.prologue.activation = Activation::none;
+  run_entry(reference::table(), args);  // 3 -5, -1 0
+  EXPECT_EQ(c.values(), (std::vector<double>{3, -50, -1, 0}));
+}
+
+TEST(ReferenceMatmul, PrologueComesBeforeRounding) {
+  const float a = 1, b = 1;
+  const std::vector<float> scaling{0, 0x1.01p0f, 0};
+  GuardedBuffer<float> c(1);
+  Matmul args;
+  args.rounding.to = Precision::bf16;
+  args.m = args.n = args.k = 1;
+  args.a = &a;
+  args.b = &b;
+  args.c = c.data();
+  args.prologue.scaling = scaling.data();
+  run_entry(reference::table(), args);
+  EXPECT_EQ(c.values(), std::vector<float>{1}) << "0x1.01p0 lies halfway";
+}
+
 TEST(ReferenceMatmul, RoundsBothFactorsToBFloat16) {
   const std::vector<float> a{0x1.01p0f, 0x1.03p0f}, b{0x1.018p0f, 1};
   const float bias = 0x1.0001p0f;

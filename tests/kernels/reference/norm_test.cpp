@@ -227,6 +227,46 @@ TEST(ReferenceBatchNorm, VarianceOfDataFarFromZeroKeepsItsDigits) {
   EXPECT_EQ(problem.variance[0], 1.25f);
 }
 
+TEST(ReferenceBatchNorm, MeasuresWithoutNormalising) {
+  const std::vector<double> x{1, 10, 5, 10, 3, 40}, gamma{3, 8}, beta{7, -1};
+  std::vector<double> mean(2), variance(2);
+  GuardedBuffer<double> scaling(6);
+  BatchNormTraining args;
+  args.type = DType::f64;
+  args.rows = 3;
+  args.channels = 2;
+  args.epsilon = 25.0 / 3;
+  args.x = x.data();
+  args.gamma = gamma.data();
+  args.beta = beta.data();
+  args.mean = mean.data();
+  args.variance = variance.data();
+  args.scaling = scaling.data();
+  run_entry(reference::table(), args);
+  EXPECT_TRUE(close_each(mean, std::vector<double>{3, 20}, 1e-14));
+  EXPECT_TRUE(close_each(variance, std::vector<double>{8.0 / 3, 200}, 1e-12));
+  const double scale = 8 / std::sqrt(625.0 / 3);
+  EXPECT_TRUE(close_each(scaling, std::vector<double>{3, 20, 3 / std::sqrt(11), scale, 7, -1}, 1e-14));
+}
+
+// x less the mean as float32 holds it is off by an eighth, which the offset makes up for.
+TEST(ReferenceBatchNorm, ScalingsOffsetTakesWhatTheMeanLosesToRounding) {
+  const std::vector<float> x{4194304, 4194304, 4194304, 4194304.5f}, one{1}, beta{2};
+  std::vector<float> mean(1), variance(1), scaling(3);
+  BatchNormTraining args;
+  args.rows = 4;
+  args.channels = 1;
+  args.epsilon = 1 - 3.0 / 64;
+  args.x = x.data();
+  args.gamma = one.data();
+  args.beta = beta.data();
+  args.mean = mean.data();
+  args.variance = variance.data();
+  args.scaling = scaling.data();
+  run_entry(reference::table(), args);
+  EXPECT_EQ(scaling, (std::vector<float>{4194304, 1, 1.875f}));
+}
+
 TEST(ReferenceBatchNorm, ConstantAndSingleRowsHaveNoVariance) {
   Problem<double> problem(1, 3);
   problem.train();
