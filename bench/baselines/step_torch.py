@@ -22,13 +22,26 @@ def read_inputs(options):
     return torch.from_numpy(numpy.ascontiguousarray(images)), torch.from_numpy(labels.astype(numpy.int64))
 
 
+def choose_what_learns(model, learns):
+    if learns == "all":
+        return
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+    if learns == "head":
+        model.requires_grad_(False)
+        [*model.modules()][-1].requires_grad_(True)
+
+
 def training_step(options, images, labels):
     layout = torch.contiguous_format if "contiguous" in options.peer else torch.channels_last
     model = MobileNetV2(options.width, CLASSES).to(memory_format=layout).train()
+    choose_what_learns(model, options.learns)
     images = images.to(memory_format=layout)
     network = torch.compile(model) if "compile" in options.peer else model
     loss_of = nn.CrossEntropyLoss()
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-7, fused=True)
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.Adam(learning, lr=1e-3, eps=1e-7, fused=True)
 
     def train():
         optimizer.zero_grad(set_to_none=True)
@@ -44,6 +57,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer", required=True, choices=["torch-channels-last", "torch-contiguous", "torch-compile"])
     parser.add_argument("--mode", required=True, choices=["train"])
+    parser.add_argument("--learns", default="all", choices=["all", "all-by-given-statistics", "head"])
     parser.add_argument("--input", required=True, help="file of float32 images in NHWC, then int32 labels")
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--size", type=int, default=224)

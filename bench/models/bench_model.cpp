@@ -21,6 +21,8 @@
 #include "apps/core/stopwatch.h"
 #include "bench/models/calibrate.h"
 #include "engine/core/error.h"
+#include "layers/batch_statistics.h"
+#include "layers/fine_tuning.h"
 #include "layers/gradient_step.h"
 #include "layers/model.h"
 #include "layers/planned_model.h"
@@ -32,7 +34,7 @@ namespace {
 constexpr std::int64_t kClasses = 1000;  // of the ImageNet head
 
 struct Options {
-  std::string mode, input, weights, output, ranges, device = "cpu";
+  std::string mode, input, weights, output, ranges, learns = "all", device = "cpu";
   double width = 1;
   std::int64_t size = 224, batch = 1;
   int threads = 1, warm_ups = 3;
@@ -118,6 +120,8 @@ class Network {
   Network(const Context& ctx, const Options& options, const Inputs& inputs)
       : ctx_(ctx), inputs_(inputs), model_(make_model(ctx, options)) {
     if (options.mode == "train") {
+      if (options.learns == "head") train_last(*model_, 0);
+      set_batch_statistics(*model_, options.learns == "all");
       step_.emplace(ctx_.with_recomputation(options.recompute), *model_,
                     GradientStepOptions{.precision = options.precision.value_or(Precision::f32)});
     } else {
@@ -147,7 +151,7 @@ class Network {
   std::vector<float> logits() { return session_->output(kLogitsOutput).to_vector<float>(ctx_); }
 
  private:
-  // Forward with batch statistics, backward, one Adam step.
+  // Forward, backward, one Adam step.
   float train() {
     constexpr double kRate = 1e-3;
     return step_->run({.images = inputs_.images, .labels = inputs_.labels}, {}, kRate, steps_++)
@@ -198,6 +202,10 @@ int main(int argc, char** argv) {
   pila::bench::Options options;
   app.add_option("--mode", options.mode)->required()->check(CLI::IsMember({"infer", "train", "calibrate"}));
   app.add_option("--input", options.input, "file of float32 images in NHWC, then int32 labels")->required();
+  app.add_option("--learns", options.learns,
+                 "in training: everything, by the batch's statistics or by given ones, or the head")
+      ->check(CLI::IsMember({"all", "all-by-given-statistics", "head"}))
+      ->capture_default_str();
   app.add_option("--weights", options.weights, "Keras HDF5 file (default: random ones)");
   app.add_option("--output", options.output, "file for the logits, float32, or for ranges");
   app.add_option("--ranges", options.ranges, "for int8: file of --mode calibrate");
