@@ -22,6 +22,8 @@ struct Stretch {
   std::size_t channels;
   bool left_outside, right_outside;  // the first, the last input column lies outside the image
   float* sums;                       // [3 * rows, channels]
+  Ahead* x_ahead;                    // what the next rows will want
+  Ahead* dy_ahead;
 };
 
 // Slides along the stretch with the window's x and all sums in registers.
@@ -46,18 +48,23 @@ struct AddStretch {
       }
     }
     const float* dy = stretch.dy + c;
-    std::size_t ahead = kKept * step + c;
-    for (std::int64_t t = 0; t < stretch.columns; ++t, dy += step, ahead += kStride * step) {
+    std::size_t next = kKept * step + c;
+    Ahead x_ahead = *stretch.x_ahead, dy_ahead = *stretch.dy_ahead;
+    for (std::int64_t t = 0; t < stretch.columns; ++t, dy += step, next += kStride * step) {
+      PILA_UNROLL for (int line = 0; line < kStride * kStride; ++line) x_ahead.fetch();
+      dy_ahead.fetch();
       const bool outside = stretch.right_outside && t == stretch.columns - 1;
       const auto gradient = lanes.load(dy);
       PILA_UNROLL for (int r = 0; r < kRows; ++r) {
-        const float* x = stretch.x[r] + ahead;
+        const float* x = stretch.x[r] + next;
         if (kStride == 2) window[r][1] = lanes.load(x);
         window[r][2] = outside ? hn::Zero(d) : lanes.load(x + (kStride - 1) * step);
         PILA_UNROLL for (int k = 0; k < 3; ++k) sums[r][k] = hn::MulAdd(window[r][k], gradient, sums[r][k]);
         PILA_UNROLL for (int k = 0; k < kKept; ++k) window[r][k] = window[r][k + kStride];
       }
     }
+    *stretch.x_ahead = x_ahead;
+    *stretch.dy_ahead = dy_ahead;
     PILA_UNROLL for (int r = 0; r < kRows; ++r) {
       PILA_UNROLL for (int k = 0; k < 3; ++k) {
         lanes.store(sums[r][k], stretch.sums + static_cast<std::size_t>(3 * r + k) * step + c);
@@ -136,6 +143,9 @@ void sum_stretches(const FilterRows& job, ImageRows& x) {
   const std::int64_t strips = (shape.out_w + kStrip - 1) / kStrip;
   for (std::int64_t oh = job.begin; oh < job.end; ++oh) {
     x.want(oh, 1);
+    const std::int64_t dy_row = shape.out_w * channels;
+    const float* dy = job.dy + oh * dy_row;
+    Ahead x_ahead = x.next(), dy_ahead{dy + dy_row, dy + dy_row * std::min<std::int64_t>(2, job.end - oh)};
     for (std::int64_t strip = 0; strip < strips; ++strip) {
       const std::int64_t ow = shape.out_w * strip / strips, ow_end = shape.out_w * (strip + 1) / strips;
       const std::int64_t first = ow * window.stride_w - window.pad_left;
@@ -148,12 +158,14 @@ void sum_stretches(const FilterRows& job, ImageRows& x) {
         if (rows == 0) kh_first = kh;
         stretch.x[rows++] = x.base() + x.offset(ih) + first * channels;
       }
-      stretch.dy = job.dy + (oh * shape.out_w + ow) * channels;
+      stretch.dy = dy + ow * channels;
       stretch.columns = ow_end - ow;
       stretch.channels = static_cast<std::size_t>(channels);
       stretch.left_outside = first < 0;
       stretch.right_outside = last >= shape.in_w;
       stretch.sums = job.sums + 3 * kh_first * channels;
+      stretch.x_ahead = &x_ahead;
+      stretch.dy_ahead = &dy_ahead;
       const auto add = window.stride_w == 1 ? add_stretch<1> : add_stretch<2>;
       add(stretch, rows);
     }

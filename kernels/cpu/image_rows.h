@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "kernels/args/conv.h"
+#include "kernels/cpu/ahead.h"
 #include "kernels/cpu/normalise.h"
 
 namespace pila::kernels::cpu {
@@ -31,13 +32,18 @@ class ImageRows {
 
   // Makes the rows under output rows [oh, oh + count), count <= 2, readable; from top to bottom.
   void want(std::int64_t oh, std::int64_t count) {
-    if (ring_ == nullptr) return;
     const std::int64_t top = oh * shape_.window.stride_h - shape_.window.pad_top;
     const std::int64_t bottom = std::min(top + extent(shape_, count), shape_.in_h);
     for (made_ = std::max(made_, top); made_ < bottom; ++made_) {
-      prologue_.run(image_ + made_ * row_size(), shape_.in_w, begin_, end_ - begin_,
+      if (ring_ != nullptr) prologue_.run(image_ + made_ * row_size(), shape_.in_w, begin_, end_ - begin_,
                     ring_ + offset(made_) + begin_, shape_.in_c);
     }
+  }
+
+  // Of the image: what the next call of want(), one row of outputs lower, will normalise.
+  Ahead next() const {
+    const std::int64_t last = std::min(made_ + shape_.window.stride_h, shape_.in_h);
+    return {image_ + made_ * row_size(), image_ + last * row_size()};
   }
 
   // Row `ih` lies at base() + offset(ih).

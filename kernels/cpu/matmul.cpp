@@ -115,23 +115,27 @@ ColumnProblem column_problem(const Matmul& args) {
 struct MatrixColumns {
   const Matmul& args;
   const ColumnProduct& product;
-  float* packed;  // [threads, block_rows, kBlock]
+  float* copies;  // [threads, kBlock, row_size(product)]
 
+  // Of a worker's copy: whole lines, so that vectors do not straddle two.
+  static std::int64_t row_size(const ColumnProduct& product) { return round_up(product.block_rows(), 16); }
+
+  // With a prologue a block is copied normalised, row by row; else a tile that many panels read is packed.
   void views(std::int64_t, std::int64_t row, std::int64_t end, std::int64_t p, std::int64_t depth, int worker,
              RowsView* to) const {
-    const RowPrologue prologue(args.prologue, args.m);
-    const bool copy = product.reuse() > 2;
     const int width = product.tile_rows();
-    float* out = packed + worker * product.block_rows() * ColumnProduct::kBlock;
+    const std::int64_t copy_row = row_size(product);
+    float* out = copies + worker * copy_row * ColumnProduct::kBlock;
+    if (const RowPrologue prologue(args.prologue, args.m); prologue.exists()) {
+      prologue.run(floats(args.a) + p * args.m, depth, row, end - row, out, copy_row);
+      for (; row < end; row += width, out += width) *to++ = {out, copy_row};
+      return;
+    }
+    const bool copy = product.reuse() > 2;
     for (; row < end; row += width, out += width * ColumnProduct::kBlock) {
       const int real = static_cast<int>(std::min<std::int64_t>(width, end - row));
-      if (prologue.exists()) {
-        prologue.run(floats(args.a) + p * args.m, depth, row, real, out, width);
-        *to++ = {out, width};
-      } else {
-        *to++ =
-            slice_rows(tile_kernels(), floats(args.a), args.k, args.m, p, depth, row, real, width, copy, out);
-      }
+      *to++ =
+          slice_rows(tile_kernels(), floats(args.a), args.k, args.m, p, depth, row, real, width, copy, out);
     }
   }
 };
@@ -140,10 +144,10 @@ struct ColumnScratch {
   ColumnScratch(ColumnProduct& product, int threads, void* memory) {
     Scratch scratch(memory);
     product.take(scratch, threads);
-    packed_a = scratch.take<float>(product.block_rows() * ColumnProduct::kBlock * threads);
+    copies = scratch.take<float>(MatrixColumns::row_size(product) * ColumnProduct::kBlock * threads);
     bytes = scratch.bytes();
   }
-  float* packed_a;
+  float* copies;
   std::size_t bytes;
 };
 
@@ -151,7 +155,7 @@ Status multiply_columns(const Matmul& args, const Launch& launch) {
   ThreadPool& pool = pool_of(*launch.stream);
   ColumnProduct product(column_problem(args), pool.threads());
   const ColumnScratch scratch(product, pool.threads(), launch.workspace);
-  product.run(pool, MatrixColumns{args, product, scratch.packed_a});
+  product.run(pool, MatrixColumns{args, product, scratch.copies});
   return nullptr;
 }
 
