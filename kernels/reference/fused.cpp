@@ -115,7 +115,7 @@ Status inverted_residual(const InvertedResidual& args, const Launch& launch) {
   }
   void* y = args.project.w == nullptr ? args.y : filtered;
   const Epilogue epilogue{args.depthwise_bias, nullptr, args.depthwise_activation};
-  const DepthwiseForward depthwise{args.type, s, x, args.depthwise_w, y, epilogue};
+  const DepthwiseForward depthwise{args.type, s, x, args.depthwise_w, y, {}, epilogue};
   if (const Status status = run_step(table().depthwise_forward, depthwise)) return status;
   if (args.project.w == nullptr) return nullptr;
   return run_step(table().matmul, pointwise(args, s.batch * s.out_h * s.out_w, s.out_c, args.out_c, filtered,
