@@ -49,7 +49,7 @@ ExponentialAverage::ExponentialAverage(const Context& ctx, std::vector<Tensor> v
     averages_.back().assign(ctx, value);
   }
   handed_over_.resize(values_.size());
-  momentum_ = Tensor::zeros(ctx, {{}, DType::f64});
+  momentum_ = Tensor::empty(ctx, {{}, DType::f64});
 }
 
 void ExponentialAverage::update(const Context& ctx) {

@@ -25,6 +25,14 @@ class AveragedStep : public testing::TestWithParam<bool> {
     step_.emplace(ctx_, model_, GradientStepOptions{.average = 0.9});
   }
 
+  static ModelSpec small_spec() {
+    ModelSpec spec;
+    spec.width = 0.35;
+    spec.input_height = spec.input_width = kSize;
+    spec.head = imagenet_head(kClasses);
+    return spec;
+  }
+
   // One step whose loss is multiplied by a number.
   GradientStep::Result run(float factor) {
     const Shape shape{kBatch, kSize, kSize, 3};
@@ -38,13 +46,7 @@ class AveragedStep : public testing::TestWithParam<bool> {
   }
 
   const Context ctx_{Device::cpu(2)};
-  Model model_{ctx_, [] {
-                 ModelSpec spec;
-                 spec.width = 0.35;
-                 spec.input_height = spec.input_width = kSize;
-                 spec.head = imagenet_head(kClasses);
-                 return spec;
-               }()};
+  Model model_{ctx_, small_spec()};
   std::optional<GradientStep> step_;
   std::int64_t steps_ = 0;
 };
