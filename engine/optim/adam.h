@@ -34,8 +34,8 @@ class Adam {
   Adam(const Context& ctx, std::vector<AdamParameter> parameters, AdamOptions options = {},
        ExponentialAverage* average = nullptr);
 
-  // One update in place: advance(), then update(). Parameters without a gradient stay as they are, and all
-  // parameters, moments and averages do when a gradient is not finite: see gradient_norm().
+  // One update in place: advance(), then update(). Parameters without a gradient stay as they are, with their
+  // averages, and all parameters, moments and averages do when a gradient is not finite: see gradient_norm().
   void step(const Context& ctx, const Gradients& gradients, double rate);
 
   // The two halves of a step. A traced step records update() once; every run of it is preceded by advance().
