@@ -31,14 +31,26 @@ bool are_alike(const StepBatch& a, const StepBatch& b) {
   return true;
 }
 
+std::optional<ExponentialAverage> average_of(const Context& ctx, const Model& model, double momentum) {
+  if (momentum == 0) return std::nullopt;
+  return ExponentialAverage(ctx, changing_values(model), {.momentum = momentum, .warm_up = true});
+}
+
 }  // namespace
+
+std::vector<Tensor> changing_values(const Model& model) {
+  std::vector<Tensor> values;
+  for (const Parameter* parameter : model.changing_parameters()) values.push_back(parameter->value);
+  return values;
+}
 
 GradientStep::GradientStep(const Context& ctx, Model& model, GradientStepOptions options)
     : ctx_(checked(ctx, options.precision)),
       model_(model),
       options_(std::move(options)),
       parameters_(learning_parameters(model, options_.learning)),
-      adam_(ctx, parameters_, options_.adam),
+      average_(average_of(ctx, model, options_.average)),
+      adam_(ctx, parameters_, options_.adam, average_ ? &*average_ : nullptr),
       step_(Tensor::empty(ctx, {{}, DType::i64})),
       replay_(ctx) {
   if (options_.precision == Precision::f16) loss_scale_.emplace(ctx);
@@ -100,6 +112,7 @@ const std::vector<Tensor>& GradientStep::replay(const StepBatch& batch) {
 void GradientStep::start(const StepBatch& batch, const BatchShare& share, double rate, std::int64_t step) {
   step_.assign<std::int64_t>(ctx_, {&step, 1});
   adam_.advance(ctx_, rate);
+  if (average_) average_->advance(ctx_);
   const bool replays = options_.captures && ctx_.ranks().alone() && ctx_.device()->api().captures();
   made_ = replays ? replay(batch) : compute(batch, share);
 }
@@ -111,6 +124,10 @@ GradientStep::Result GradientStep::finish() {
     result.logits = made_[1];
   }
   result.finite = std::isfinite(adam_.gradient_norm().item<float>(ctx_));
+  // Adam leaves its averages alone in a step that is not taken. The others, of moving statistics, wait for
+  // the step's end.
+  if (average_ && result.finite) average_->accumulate(ctx_);
+  if (average_ && !result.finite) average_->restore_updates(average_->updates() - 1);
   if (loss_scale_ && loss_scale_->update(ctx_, result.finite) && !result.finite) {
     adam_.restore_steps(ctx_, adam_.steps() - 1);
     result.finite = true;

@@ -7,6 +7,7 @@
 
 #include "engine/core/replay.h"
 #include "engine/optim/adam.h"
+#include "engine/optim/average.h"
 #include "engine/optim/loss_scale.h"
 #include "layers/fine_tuning.h"
 #include "layers/model.h"
@@ -18,11 +19,16 @@ struct GradientStepOptions {
   LearningOptions learning = {};
   double label_smoothing = 0;
   std::vector<float> class_weights = {};  // one for each class, or empty
+  double average = 0;                     // momentum of the weights' exponential average; 0: none
   // What the network computes in, between weights of float32 and a loss of float32; see storage_type().
   Precision precision = Precision::f32;
   bool captures = true;  // steps, on a device that can
   std::uint64_t seed = 0;
 };
+
+// What a step may change. Averages are taken of these alone: that of a number that stays would differ from it
+// by rounding.
+std::vector<Tensor> changing_values(const Model& model);
 
 // A rank's part of a batch. No images where a batch has fewer than there are ranks.
 struct StepBatch {
@@ -42,10 +48,11 @@ class GradientStep {
   GradientStep(const Context& ctx, Model& model, GradientStepOptions options);
 
   struct Result {
-    Tensor loss;         // []: this rank's part of the mean over the whole batch
-    Tensor logits;       // float32 [n, classes]; both are overwritten by the next step
-    bool finite = true;  // false when a gradient was not a number: no weight was changed
-    // False when float16's gradients were too large: no weight was changed, and the loss is scaled by less.
+    Tensor loss;    // []: this rank's part of the mean over the whole batch
+    Tensor logits;  // float32 [n, classes]; both are overwritten by the next step
+    // False when a gradient was not a number: no weight and no average was changed.
+    bool finite = true;
+    // False when float16's gradients were too large: the same, and the loss is scaled by less.
     bool taken = true;
   };
   // Queues a step, and waits for it. In between a device works by itself, and the host may get the next
@@ -57,6 +64,8 @@ class GradientStep {
 
   Adam& adam() { return adam_; }
   const Adam& adam() const { return adam_; }
+  std::optional<ExponentialAverage>& average() { return average_; }
+  const std::optional<ExponentialAverage>& average() const { return average_; }
   // Of float16 alone.
   std::optional<LossScale>& loss_scale() { return loss_scale_; }
   const std::optional<LossScale>& loss_scale() const { return loss_scale_; }
@@ -71,7 +80,8 @@ class GradientStep {
   Model& model_;
   GradientStepOptions options_;
   std::vector<AdamParameter> parameters_;
-  Adam adam_;
+  std::optional<ExponentialAverage> average_;
+  Adam adam_;  // moves the averages of what learns
   std::optional<LossScale> loss_scale_;
   Tensor class_weights_, step_;
   std::vector<Tensor> made_;  // by the step that was started

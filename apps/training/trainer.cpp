@@ -157,7 +157,6 @@ void Trainer::begin_stage() {
   StepOptions options;
   options.preprocessing = preprocessing_;
   options.augmentation = recipe_.augmentation;
-  options.average = recipe_.average;
   GradientStepOptions& gradient = options.gradient;
   gradient.adam.weight_decay = recipe_.weight_decay;
   if (recipe_.clip_norm > 0) gradient.adam.clip_norm = recipe_.clip_norm;
@@ -165,6 +164,7 @@ void Trainer::begin_stage() {
   gradient.learning.decay_kernels_only = recipe_.decay_kernels_only;
   gradient.label_smoothing = recipe_.label_smoothing;
   if (recipe_.balanced) gradient.class_weights = balanced_weights(images_, model_.classes());
+  gradient.average = recipe_.average;
   gradient.precision = precision_;
   gradient.seed = seed_;
   step_.emplace(ctx_, model_, std::move(options));
@@ -271,7 +271,7 @@ bool Trainer::finish_epoch(const TrainerHooks& hooks) {
 
 // The weights that the stage would end with now come in place of those that learn.
 void Trainer::put_result() {
-  if (step_->average()) step_->average()->swap(ctx_);
+  if (const auto& average = step_->gradient_step().average()) average->swap(ctx_);
   if (start_.empty()) return;
   copy_all(ctx_, changing_, trained_);
   for (std::size_t i = 0; i < start_.size(); ++i) {
@@ -281,7 +281,7 @@ void Trainer::put_result() {
 
 void Trainer::take_result_back() {
   for (std::size_t i = 0; i < start_.size(); ++i) changing_[i].assign(ctx_, trained_[i]);
-  if (step_->average()) step_->average()->swap(ctx_);
+  if (const auto& average = step_->gradient_step().average()) average->swap(ctx_);
 }
 
 void Trainer::finish_stage() {
@@ -318,7 +318,7 @@ void Trainer::align_ranks() const {
   const Adam& adam = step_->gradient_step().adam();
   align(adam.first_moments());
   align(adam.second_moments());
-  if (step_->average()) align(step_->average()->averages());
+  if (const auto& average = step_->gradient_step().average()) align(average->averages());
 }
 
 void Trainer::save(Checkpoint& checkpoint) const {
@@ -342,7 +342,7 @@ void Trainer::save(Checkpoint& checkpoint) const {
   checkpoint.put_integer("adam steps", adam.steps());
   put_all(ctx_, checkpoint, "adam first ", adam.first_moments());
   put_all(ctx_, checkpoint, "adam second ", adam.second_moments());
-  if (const auto& average = step.average()) {
+  if (const auto& average = step.gradient_step().average()) {
     checkpoint.put_integer("average updates", average->updates());
     put_all(ctx_, checkpoint, "average ", average->averages());
   }
@@ -379,7 +379,7 @@ void Trainer::restore(const Checkpoint& checkpoint) {
   adam.restore_steps(ctx_, checkpoint.integer("adam steps"));
   get_all(ctx_, checkpoint, "adam first ", adam.first_moments());
   get_all(ctx_, checkpoint, "adam second ", adam.second_moments());
-  if (auto& average = step_->average()) {
+  if (auto& average = step_->gradient_step().average()) {
     average->restore_updates(checkpoint.integer("average updates"));
     get_all(ctx_, checkpoint, "average ", average->averages());
   }

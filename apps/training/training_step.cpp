@@ -21,19 +21,8 @@ std::int64_t count_correct(std::span<const float> logits, std::span<const std::i
 
 }  // namespace
 
-std::vector<Tensor> changing_values(const Model& model) {
-  std::vector<Tensor> values;
-  for (const Parameter* parameter : model.changing_parameters()) values.push_back(parameter->value);
-  return values;
-}
-
 TrainingStep::TrainingStep(const Context& ctx, Model& model, StepOptions options)
-    : ctx_(ctx), options_(std::move(options)), gradient_step_(ctx, model, options_.gradient) {
-  if (options_.average > 0) {
-    average_.emplace(ctx, changing_values(model),
-                     AverageOptions{.momentum = options_.average, .warm_up = true});
-  }
-}
+    : ctx_(ctx), options_(std::move(options)), gradient_step_(ctx, model, options_.gradient) {}
 
 // As the network sees them; weight: of the images themselves, beside those that they are mixed with.
 Tensor TrainingStep::augmented(const StepImages& images, float weight, std::int64_t step) const {
@@ -91,7 +80,6 @@ TrainingStep::Result TrainingStep::finish() {
   result.loss = sums[0];
   result.correct = static_cast<std::int64_t>(sums[1]);
   result.finite = made.finite && std::isfinite(result.loss);
-  if (result.finite && made.taken && average_) average_->update(ctx_);
   return result;
 }
 

@@ -2,11 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
-#include "engine/optim/average.h"
 #include "layers/augmentation.h"
 #include "layers/gradient_step.h"
 #include "layers/model.h"
@@ -17,12 +15,7 @@ struct StepOptions {
   Preprocessing preprocessing;
   Augmentation augmentation;
   GradientStepOptions gradient;
-  double average = 0;  // momentum of the weights' exponential average; 0: none
 };
-
-// What a step may change. Averages are taken of these alone: that of a number that stays would differ from it
-// by rounding.
-std::vector<Tensor> changing_values(const Model& model);
 
 // What a rank sees of a batch of `total` images: its own, from `first` on. Labels and pixels, uint8 [n, h, w,
 // 3], are those of its own images and, where ranks share the batch and images are mixed, behind them those
@@ -64,8 +57,6 @@ class TrainingStep {
 
   GradientStep& gradient_step() { return gradient_step_; }
   const GradientStep& gradient_step() const { return gradient_step_; }
-  std::optional<ExponentialAverage>& average() { return average_; }
-  const std::optional<ExponentialAverage>& average() const { return average_; }
 
  private:
   Tensor augmented(const StepImages& images, float weight, std::int64_t step) const;
@@ -73,7 +64,6 @@ class TrainingStep {
   Context ctx_;
   StepOptions options_;
   GradientStep gradient_step_;
-  std::optional<ExponentialAverage> average_;
   Prepared started_;
 };
 

@@ -10,6 +10,8 @@
 
 namespace pila {
 
+class ExponentialAverage;
+
 struct AdamOptions {
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7;
   double weight_decay = 0;  // of all parameters, unless a parameter says otherwise
@@ -27,11 +29,13 @@ struct AdamParameter {
 class Adam {
  public:
   // Throws ShapeError unless all parameters are float32 or all float64, UsageError for one that comes twice
-  // or a clip_norm that is not above 0.
-  Adam(const Context& ctx, std::vector<AdamParameter> parameters, AdamOptions options = {});
+  // or a clip_norm that is not above 0. Where there are averages, those of the parameters are moved here from
+  // now on, each with its parameter and in the same pass, by the momentum of the average's last advance().
+  Adam(const Context& ctx, std::vector<AdamParameter> parameters, AdamOptions options = {},
+       ExponentialAverage* average = nullptr);
 
-  // One update in place: advance(), then update(). Parameters without a gradient stay as they are, and all
-  // parameters and moments do when a gradient is not finite: see gradient_norm().
+  // One update in place: advance(), then update(). Parameters without a gradient stay as they are, with their
+  // averages, and all parameters, moments and averages do when a gradient is not finite: see gradient_norm().
   void step(const Context& ctx, const Gradients& gradients, double rate);
 
   // The two halves of a step. A traced step records update() once; every run of it is preceded by advance().
@@ -53,7 +57,8 @@ class Adam {
   std::vector<AdamParameter> parameters_;
   AdamOptions options_;
   std::vector<Tensor> first_moments_, second_moments_;
-  Tensor step_, rate_, norm_, scale_;
+  std::vector<Tensor> averages_;  // of each parameter; undefined where there is none
+  Tensor step_, rate_, norm_, scale_, momentum_;
   std::int64_t steps_ = 0;
 };
 

@@ -48,7 +48,8 @@ ExponentialAverage::ExponentialAverage(const Context& ctx, std::vector<Tensor> v
     averages_.push_back(Tensor::empty(ctx, value.spec()));
     averages_.back().assign(ctx, value);
   }
-  momentum_ = Tensor::zeros(ctx, {{}, DType::f64});
+  handed_over_.resize(values_.size());
+  momentum_ = Tensor::empty(ctx, {{}, DType::f64});
 }
 
 void ExponentialAverage::update(const Context& ctx) {
@@ -64,12 +65,20 @@ void ExponentialAverage::advance(const Context& ctx) {
 }
 
 void ExponentialAverage::accumulate(const Context& ctx) const {
-  if (values_.empty()) return;
   std::vector<Tensor> inputs = {momentum_};
   for (std::size_t i = 0; i < values_.size(); ++i) {
-    inputs.insert(inputs.end(), {values_[i], averages_[i]});
+    if (!handed_over_[i]) inputs.insert(inputs.end(), {values_[i], averages_[i]});
   }
-  apply(ctx, std::make_shared<const WeightAverage>(), inputs);
+  if (inputs.size() > 1) apply(ctx, std::make_shared<const WeightAverage>(), inputs);
+}
+
+Tensor ExponentialAverage::hand_over(const Tensor& value) {
+  for (std::size_t i = 0; i < values_.size(); ++i) {
+    if (values_[i].id() != value.id()) continue;
+    handed_over_[i] = true;
+    return averages_[i];
+  }
+  return {};
 }
 
 void ExponentialAverage::swap(const Context& ctx) const {

@@ -29,6 +29,11 @@ class ExponentialAverage {
   void advance(const Context& ctx);
   void accumulate(const Context& ctx) const;
 
+  // The average of one of the values, for an optimizer that moves it with the value: accumulate() leaves it
+  // out from now on. Undefined for another tensor.
+  Tensor hand_over(const Tensor& value);
+  const Tensor& momentum() const { return momentum_; }
+
   // Exchanges values and averages, in place and to the bit: before an evaluation with the averages, and
   // after.
   void swap(const Context& ctx) const;
@@ -41,7 +46,8 @@ class ExponentialAverage {
  private:
   AverageOptions options_;
   std::vector<Tensor> values_, averages_;
-  Tensor momentum_;  // of the update at hand, float64 []
+  std::vector<bool> handed_over_;  // by value
+  Tensor momentum_;                // of the update at hand, float64 []
   std::int64_t updates_ = 0;
 };
 

@@ -165,14 +165,19 @@ Status run_adam(const Adam& args, const Launch& launch) {
     return nullptr;
   }
   const EndToEnd all(args, launch.workspace);
-  const auto function = HWY_DYNAMIC_DISPATCH(adam_range);
+  const double momentum = args.momentum == nullptr ? 0 : *args.momentum;
+  const auto keep = static_cast<float>(momentum), take = static_cast<float>(1 - momentum);
+  const auto update = HWY_DYNAMIC_DISPATCH(adam_range);
+  const auto blend = HWY_DYNAMIC_DISPATCH(blend_weights);
   run_pieces(pool_of(*launch.stream), all.elements(), kPiece, [&](std::int64_t begin, std::int64_t end) {
     all.for_parts(begin, end, [&](std::int64_t index, std::int64_t from, std::size_t count) {
       const AdamSegment& segment = args.segments[index];
-      function(factors_of(args, segment), static_cast<float*>(segment.parameter) + from,
-               static_cast<const float*>(segment.gradient) + from,
-               static_cast<float*>(segment.first_moment) + from,
-               static_cast<float*>(segment.second_moment) + from, count);
+      float* parameter = static_cast<float*>(segment.parameter) + from;
+      update(factors_of(args, segment), parameter, static_cast<const float*>(segment.gradient) + from,
+             static_cast<float*>(segment.first_moment) + from,
+             static_cast<float*>(segment.second_moment) + from, count);
+      if (segment.average == nullptr) return;
+      blend(keep, take, parameter, static_cast<float*>(segment.average) + from, count);  // still in the cache
     });
   });
   return nullptr;

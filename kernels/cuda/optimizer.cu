@@ -68,6 +68,7 @@ struct AdamNumbers {
   const std::int64_t* step;
   const float* rate;
   const float* gradient_scale;  // or null
+  const double* momentum;       // null where there are no averages
 };
 
 __global__ void __launch_bounds__(kThreads) adam(Batch<AdamSegment> batch, AdamNumbers numbers) {
@@ -82,15 +83,20 @@ __global__ void __launch_bounds__(kThreads) adam(Batch<AdamSegment> batch, AdamN
   const auto new_first = static_cast<float>(1 - numbers.beta1);
   const auto new_second = static_cast<float>(1 - numbers.beta2);
   const auto epsilon = static_cast<float>(numbers.epsilon);
+  const double momentum = segment.average == nullptr ? 0 : *numbers.momentum;
+  const auto kept = static_cast<float>(momentum), taken = static_cast<float>(1 - momentum);
   auto* parameters = static_cast<float*>(segment.parameter);
   auto* first_moments = static_cast<float*>(segment.first_moment);
   auto* second_moments = static_cast<float*>(segment.second_moment);
+  auto* averages = static_cast<float*>(segment.average);
   batch.for_own(own, [&](std::int64_t i) {
     const float g = static_cast<const float*>(segment.gradient)[i] * scale;
     const float m = fmaf(g - first_moments[i], new_first, first_moments[i]);
     const float v = fmaf(g * g - second_moments[i], new_second, second_moments[i]);
     const float w = fmaf(-parameters[i], decay, parameters[i]);
-    parameters[i] = w - m * step / (sqrtf(v) + epsilon);
+    const float updated = w - m * step / (sqrtf(v) + epsilon);
+    if (averages != nullptr) averages[i] = fmaf(averages[i], kept, updated * taken);
+    parameters[i] = updated;
     first_moments[i] = m;
     second_moments[i] = v;
   });
@@ -102,7 +108,8 @@ Status run_adam(const Adam& args, const Launch& on) {
                             args.epsilon,
                             args.step,
                             static_cast<const float*>(args.rate),
-                            static_cast<const float*>(args.gradient_scale)};
+                            static_cast<const float*>(args.gradient_scale),
+                            args.momentum};
   return for_batches(args.segments, args.segment_count,
                      [&](const Batch<AdamSegment>& batch, unsigned blocks, std::int64_t) {
                        return launch(adam, {dim3(blocks), dim3(kThreads)}, on, batch, numbers);

@@ -6,6 +6,8 @@
 
 #include "engine/core/error.h"
 #include "engine/ops/ops.h"
+#include "engine/optim/average.h"
+#include "tests/engine/recorders.h"
 #include "tests/support/compare.h"
 
 namespace pila {
@@ -127,6 +129,55 @@ TEST_F(AdamTest, LeavesEverythingWhenAGradientIsNotFinite) {
   gradients.set(b, of({0.5}));
   adam.step(ctx_, gradients, 0.01);
   EXPECT_NE(values(b)[0], kept_b[0]);
+}
+
+// To the bits of averages that are moved behind each step; those of other values are not Adam's.
+TEST_F(AdamTest, MovesTheAveragesOfItsParameters) {
+  const AverageOptions options{.momentum = 0.9, .warm_up = true};
+  const Tensor a = of({1, 2}), b = of({3}), other = of({4});
+  ExponentialAverage together(ctx_, {b, other, a}, options), apart(ctx_, {b, other, a}, options);
+  const Tensor alone = of({5});  // has no average
+  Adam adam(ctx_, {{.value = a}, {.value = alone}, {.value = b}}, {}, &together);
+  for (int t = 0; t < 5; ++t) {
+    Gradients gradients;
+    gradients.set(a, of({std::sin(t), 0.5}));
+    gradients.set(alone, of({1}));
+    gradients.set(b, of({t == 3 ? std::nan("") : std::cos(t)}));
+    together.advance(ctx_);
+    adam.step(ctx_, gradients, 0.1);
+    if (t == 3) {
+      together.restore_updates(together.updates() - 1);
+    } else {
+      apart.update(ctx_);
+    }
+    for (const std::size_t i : {0, 2}) {
+      EXPECT_TRUE(test::same_bits(values(together.averages()[i]), values(apart.averages()[i]))) << t;
+    }
+    const double moved = 10 + t;
+    other.assign<double>(ctx_, {&moved, 1});
+    EXPECT_THAT(values(together.averages()[1]), ElementsAre(4));
+  }
+  together.accumulate(ctx_);
+  EXPECT_NE(values(together.averages()[1])[0], 4) << "left to the average";
+}
+
+TEST_F(AdamTest, IsOneOperationThatWritesAllButGradients) {
+  const Tensor a = of({1}), b = of({2}), gradient = of({3});
+  ExponentialAverage average(ctx_, {b});
+  const Adam adam(ctx_, {{.value = a}, {.value = b}}, {}, &average);
+  Gradients gradients;
+  gradients.set(a, gradient);
+  gradients.set(b, gradient);
+  test::TracingRecorder recorder;
+  adam.update(ctx_.with_recorder(&recorder), gradients);
+  ASSERT_EQ(recorder.entries.size(), 2u);  // the norm before it
+  const auto& [op, inputs, outputs] = recorder.entries[1];
+  ASSERT_EQ(inputs.size(), 3u + 2 * 4 + 2);
+  EXPECT_EQ(inputs[11].id(), average.momentum().id());
+  EXPECT_EQ(inputs[12].id(), average.averages()[0].id());
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    EXPECT_EQ(op->writes(i), i >= 3 && i != 11 && inputs[i].id() != gradient.id()) << i;
+  }
 }
 
 TEST_F(AdamTest, RefusesWhatItCannotUpdate) {

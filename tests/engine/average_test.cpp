@@ -98,6 +98,21 @@ TEST_F(AverageTest, IsOneOperationThatWritesTheAverages) {
   }
 }
 
+TEST_F(AverageTest, LeavesOutWhatAnOptimizerMoves) {
+  const Tensor a = of({1}), b = of({2}), c = of({3});
+  ExponentialAverage average(ctx_, {a, b}, {.momentum = 0.5});
+  EXPECT_EQ(average.hand_over(b).id(), average.averages()[1].id());
+  EXPECT_FALSE(average.hand_over(c).defined());
+  for (const Tensor& value : {a, b}) value.assign<double>(ctx_, std::vector<double>{8});
+  average.update(ctx_);
+  EXPECT_EQ(values(average.averages()[0]), (std::vector<double>{8}));
+  EXPECT_EQ(values(average.averages()[1]), (std::vector<double>{2}));
+  average.hand_over(a);
+  test::TracingRecorder recorder;
+  average.accumulate(ctx_.with_recorder(&recorder));
+  EXPECT_TRUE(recorder.entries.empty()) << "nothing is left";
+}
+
 TEST_F(AverageTest, RefusesWhatItCannotAverage) {
   const Tensor w = of({1});
   EXPECT_THROW(ExponentialAverage(ctx_, {w, w}), UsageError);

@@ -32,9 +32,11 @@ class Training {
         step_(ctx, model_,
               {.adam = {.weight_decay = 0.01},
                .label_smoothing = 0.1,
+               .average = 0.9,
                .precision = precision,
                .captures = captures,
-               .seed = 7}) {}
+               .seed = 7}),
+        apart_(ctx, changing_values(model_), {.momentum = 0.9, .warm_up = true}) {}
 
   // From now on batch normalisation passes on what it gets, or goes by what it measures now: the statistics
   // of each batch of so few pixels make much of a rounding.
@@ -52,19 +54,16 @@ class Training {
     const auto made = step_.run({.images = images(count), .labels = Tensor::from(ctx_, {count}, labels)}, {},
                                 1e-3, steps_++);
     taken = made.taken;
+    if (taken) apart_.update(ctx_);
     EXPECT_TRUE(made.finite);
     return made.loss.item<float>(ctx_);
   }
 
   // Of all that learns, one behind the other.
-  std::vector<float> first_moments() const {
-    std::vector<float> all;
-    for (const Tensor& moments : step_.adam().first_moments()) {
-      const auto values = moments.to_vector<float>(ctx_);
-      all.insert(all.end(), values.begin(), values.end());
-    }
-    return all;
-  }
+  std::vector<float> first_moments() const { return values_of(step_.adam().first_moments()); }
+  // The same of all that changes: as the steps move them, and as they are when moved behind each step.
+  std::vector<float> averages() const { return values_of(step_.average()->averages()); }
+  std::vector<float> averages_apart() const { return values_of(apart_.averages()); }
   // Of all layers, one behind the other.
   std::vector<float> weights() const {
     std::vector<float> all;
@@ -87,6 +86,15 @@ class Training {
                         test::uniform_data<float>(static_cast<std::size_t>(shape.elements()), 11));
   }
 
+  std::vector<float> values_of(const std::vector<Tensor>& tensors) const {
+    std::vector<float> all;
+    for (const Tensor& tensor : tensors) {
+      const auto values = tensor.to_vector<float>(ctx_);
+      all.insert(all.end(), values.begin(), values.end());
+    }
+    return all;
+  }
+
   static ModelSpec spec() {
     ModelSpec spec;
     spec.width = 0.35;
@@ -103,6 +111,7 @@ class Training {
   const Context ctx_;
   Model model_;
   GradientStep step_;
+  ExponentialAverage apart_;
   std::int64_t steps_ = 0;
 };
 
@@ -131,6 +140,7 @@ TEST(CudaTraining, CapturedStepsAreTheSame) {
   for (const std::int64_t count : {kBatch, kBatch, kBatch - 1, kBatch, kBatch}) {
     EXPECT_EQ(captured.step(count), step_by_step.step(count));
     EXPECT_TRUE(test::same_bits(captured.weights(), step_by_step.weights()));
+    EXPECT_TRUE(test::same_bits(captured.averages(), captured.averages_apart()));
   }
 }
 
@@ -179,11 +189,14 @@ TEST(CudaTraining, StepsWhoseGradientsDoNotFitIntoFloat16AreLeftOut) {
   for (training.step(); !training.taken && left_out < 5; training.step()) {
     EXPECT_TRUE(test::same_bits(training.weights(), weights));
     EXPECT_EQ(step.adam().steps(), 0);
+    EXPECT_EQ(step.average()->updates(), 0);
+    EXPECT_TRUE(test::same_bits(training.averages(), training.averages_apart()));
     EXPECT_EQ(step.loss_scale()->scale(), std::ldexp(1.0, 5 - ++left_out));
   }
   EXPECT_GT(left_out, 0);
   EXPECT_LT(left_out, 5);
   EXPECT_EQ(step.adam().steps(), 1);
+  EXPECT_TRUE(test::same_bits(training.averages(), training.averages_apart()));
   EXPECT_FALSE(test::same_bits(training.weights(), weights));
 }
 

@@ -10,16 +10,19 @@ namespace {
 
 using namespace kernels;
 
-// Parameters of every length with their gradients and moments, and the numbers on the device.
+// Parameters of every length with their gradients, moments and averages, and the numbers on the device.
 struct Update {
   explicit Update(const std::vector<std::int64_t>& counts) {
-    parameters.reserve(counts.size());
+    for (auto* buffers : {&parameters, &gradients, &first_moments, &second_moments, &averages}) {
+      buffers->reserve(counts.size());
+    }
     for (std::size_t i = 0; i < counts.size(); ++i) {
       const auto count = static_cast<std::size_t>(counts[i]);
       parameters.emplace_back(uniform_data<float>(count, 4 * i));
       gradients.emplace_back(uniform_data<float>(count, 4 * i + 1));
       first_moments.emplace_back(uniform_data<float>(count, 4 * i + 2, -0.1, 0.1));
       second_moments.emplace_back(uniform_data<float>(count, 4 * i + 3, 0, 0.1));
+      averages.emplace_back(uniform_data<float>(count, 1000 + i));
       segments.push_back({parameters.back().data(), gradients.back().data(), first_moments.back().data(),
                           second_moments.back().data(), counts[i], i % 2 == 0 ? 0.01 : 0.0,
                           i % 3 == 0 ? 1.0 : 0.3});
@@ -32,9 +35,19 @@ struct Update {
   Update(const Update&) = delete;
   Update& operator=(const Update&) = delete;
 
+  // Of some parameters the averages are moved, too.
+  static bool averaged(std::size_t i) { return i % 3 != 1; }
+  void move_averages() {
+    for (std::size_t i = 0; i < segments.size(); ++i) {
+      if (averaged(i)) segments[i].average = averages[i].data();
+    }
+    args.momentum = &momentum;
+  }
+
   std::int64_t step = 1;
   float rate = 1e-3f;
-  std::vector<GuardedBuffer<float>> parameters, gradients, first_moments, second_moments;
+  double momentum = 0.9;
+  std::vector<GuardedBuffer<float>> parameters, gradients, first_moments, second_moments, averages;
   std::vector<AdamSegment> segments;
   Adam args;
 };
@@ -72,6 +85,34 @@ TEST(CpuAdam, FollowsTheReference) {
   }
 }
 
+TEST(CpuAdam, MovesAveragesAsTheirOwnKernelDoes) {
+  Update apart(kCounts), exact(kCounts);
+  run_entry(cpu::table(), apart.args, streams()[0], "adam_f32");
+  std::vector<AverageSegment> segments;
+  for (std::size_t s = 0; s < kCounts.size(); ++s) {
+    if (Update::averaged(s)) {
+      segments.push_back({apart.parameters[s].data(), apart.averages[s].data(), kCounts[s]});
+    }
+  }
+  const WeightAverage average{DType::f32, segments.data(), static_cast<std::int64_t>(segments.size()),
+                              &apart.momentum};
+  run_entry(cpu::table(), average, streams()[0], "weight_average_f32");
+  exact.move_averages();
+  run_entry(reference::table(), exact.args);
+  for (auto& stream : streams()) {
+    Update together(kCounts);
+    together.move_averages();
+    run_entry(cpu::table(), together.args, stream, "adam_f32");
+    for (std::size_t s = 0; s < kCounts.size(); ++s) {
+      EXPECT_TRUE(together.averages[s].check());
+      EXPECT_TRUE(same_bits(together.averages[s], apart.averages[s])) << s;
+      EXPECT_TRUE(same_bits(together.parameters[s], apart.parameters[s])) << s;
+      EXPECT_TRUE(same_bits(together.second_moments[s], apart.second_moments[s])) << s;
+      EXPECT_TRUE(close_each(together.averages[s], exact.averages[s], 3e-7)) << s;
+    }
+  }
+}
+
 // With a gradient of 0 the whole change is the decay, rounded once: half a unit in the last place.
 TEST(CpuAdam, SmallDecayIsKept) {
   Update update({1});
@@ -104,7 +145,9 @@ TEST(CpuAdam, LeavesEverythingWhenTheScaleIsNan) {
   for (const auto* table : {&cpu::table(), &reference::table()}) {
     Update update({40}), before({40});
     update.args.gradient_scale = &gradient_scale;
+    update.move_averages();
     run_entry(*table, update.args, streams()[0]);
+    EXPECT_TRUE(same_bits(update.averages[0], before.averages[0]));
     EXPECT_TRUE(same_bits(update.parameters[0], before.parameters[0]));
     EXPECT_TRUE(same_bits(update.first_moments[0], before.first_moments[0]));
     EXPECT_TRUE(same_bits(update.second_moments[0], before.second_moments[0]));

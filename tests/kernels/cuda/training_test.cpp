@@ -207,15 +207,39 @@ std::vector<std::vector<float>> values_of(const Arrays& arrays) {
   return values;
 }
 
+std::vector<std::vector<float>> values_there(const Arrays& arrays) {
+  std::vector<std::vector<float>> values;
+  for (const Input& array : arrays.arrays) values.push_back(array.device.values());
+  return values;
+}
+
+bool is_averaged(std::size_t segment) { return segment % 4 != 1; }
+
+// Moves those averages by a kernel of their own.
+void average_on_device(const Arrays& parameters, const Arrays& averages, const DeviceBuffer<double>& momentum,
+                       Stream& stream) {
+  std::vector<AverageSegment> segments;
+  for (std::size_t i = 0; i < averages.arrays.size(); ++i) {
+    const Input &parameter = parameters.arrays[i], &average = averages.arrays[i];
+    const auto count = static_cast<std::int64_t>(average.host.size());
+    if (is_averaged(i)) segments.push_back({parameter.device.data(), average.device.data(), count});
+  }
+  const auto count = static_cast<std::int64_t>(segments.size());
+  const WeightAverage args{DType::f32, segments.data(), count, momentum.data()};
+  EXPECT_TRUE(run_once(args, "weight_average", Weights::as_they_are, stream));
+}
+
 TEST(CudaAdam, UpdatesAllParameters) {
   PILA_NEEDS_DEVICE();
   for (const float gradient_scale : {1.0f, 0.3f, std::numeric_limits<float>::quiet_NaN()}) {
-    Arrays parameters(1), gradients(1000), first(2000, -0.1, 0.1), second(3000, 0, 0.01);
+    Arrays parameters(1), gradients(1000), first(2000, -0.1, 0.1), second(3000, 0, 0.01), averages(4000);
     const auto parameters_before = values_of(parameters), first_before = values_of(first),
-               second_before = values_of(second);
+               second_before = values_of(second), averages_before = values_of(averages);
     const Input rate({0.01f}), scale({gradient_scale});
     const std::vector<std::int64_t> step = {7};
     const DeviceBuffer<std::int64_t> step_there(step);
+    const std::vector<double> momentum = {0.98};
+    const DeviceBuffer<double> momentum_there(momentum);
     const auto args_of = [&](bool on_device, std::vector<AdamSegment>& segments) {
       segments.clear();
       for (std::size_t i = 0; i < gradients.arrays.size(); ++i) {
@@ -225,7 +249,7 @@ TEST(CudaAdam, UpdatesAllParameters) {
         };
         segments.push_back({data(parameters), data(gradients), data(first), data(second),
                             static_cast<std::int64_t>(gradients.arrays[i].host.size()), i % 2 == 0 ? 0.01 : 0,
-                            i % 3 == 0 ? 0.5 : 1});
+                            i % 3 == 0 ? 0.5 : 1, is_averaged(i) ? data(averages) : nullptr});
       }
       Adam args;
       args.segments = segments.data();
@@ -233,6 +257,7 @@ TEST(CudaAdam, UpdatesAllParameters) {
       args.step = on_device ? step_there.data() : step.data();
       args.rate = on_device ? rate.device.data() : rate.host.data();
       args.gradient_scale = on_device ? scale.device.data() : scale.host.data();
+      args.momentum = on_device ? momentum_there.data() : momentum.data();
       return args;
     };
     std::vector<AdamSegment> segments;
@@ -242,11 +267,19 @@ TEST(CudaAdam, UpdatesAllParameters) {
       reset(parameters, parameters_before);
       reset(first, first_before);
       reset(second, second_before);
+      reset(averages, averages_before);
       ASSERT_TRUE(run_once(args_of(true, segments), "adam", Weights::as_they_are, *stream));
       // A few roundings of numbers below 1; steps are below 0.1.
       expect_close(parameters, 3e-7);
       expect_close(first, 1e-7);
       expect_close(second, 1e-8);
+      expect_close(averages, 3e-7);
+      const auto moved = values_there(averages);
+      reset(averages, averages_before);
+      if (gradient_scale == gradient_scale) {
+        average_on_device(parameters, averages, momentum_there, *stream);
+      }
+      EXPECT_EQ(moved, values_there(averages)) << "other bits than from the averages' own kernel";
     }
   }
 }

@@ -101,6 +101,54 @@ TEST(ReferenceAdam, FollowsTheScalarFormulaOverManySteps) {
   }
 }
 
+// Adam with averages of one parameter and not of the other, and Adam with the averages' own kernel behind it.
+template <class T>
+void check_averages(T gradient_scale) {
+  constexpr std::size_t kCount = 33;
+  const std::int64_t step = 3;
+  const T rate = static_cast<T>(0.01);
+  const double momentum = 0.9;
+  // By seed: gradients, then parameters, both moments and averages.
+  std::vector<std::vector<T>> together, apart;
+  for (std::uint64_t seed = 0; seed < 10; ++seed) together.push_back(uniform_data<T>(kCount, seed, 0, 1));
+  apart = together;
+  const std::vector<std::vector<T>> before = together;
+  const auto run_adam = [&](std::vector<std::vector<T>>& of, bool averaged) {
+    const auto segment = [&](std::size_t i) {
+      return AdamSegment{of[i + 2].data(), of[i].data(), of[i + 4].data(), of[i + 6].data(), kCount, 0.1, 1};
+    };
+    AdamSegment segments[] = {segment(0), segment(1)};
+    if (averaged) segments[1].average = of[9].data();
+    Adam adam;
+    adam.type = sizeof(T) == 8 ? DType::f64 : DType::f32;
+    adam.segments = segments;
+    adam.segment_count = 2;
+    adam.step = &step;
+    adam.rate = &rate;
+    adam.gradient_scale = &gradient_scale;
+    if (averaged) adam.momentum = &momentum;
+    run_entry(reference::table(), adam);
+    return adam.type;
+  };
+  const DType type = run_adam(together, true);
+  if (std::isnan(gradient_scale)) {
+    for (std::size_t i = 0; i < 10; ++i) EXPECT_TRUE(test::same_bits(together[i], before[i])) << i;
+    return;
+  }
+  run_adam(apart, false);
+  const AverageSegment average{apart[3].data(), apart[9].data(), kCount};
+  run_entry(reference::table(), WeightAverage{type, &average, 1, &momentum});
+  for (std::size_t i = 0; i < 10; ++i) EXPECT_TRUE(test::same_bits(together[i], apart[i])) << i;
+  EXPECT_FALSE(test::same_bits(together[9], before[9]));
+}
+
+TEST(ReferenceAdam, MovesAveragesAsTheirOwnKernelDoes) {
+  for (const float scale : {0.5f, std::nanf("")}) {
+    check_averages<double>(static_cast<double>(scale));
+    check_averages<float>(scale);
+  }
+}
+
 TEST(ReferenceAdam, FirstStepMovesByTheRateAgainstTheGradient) {
   std::vector<double> w{1, 1, 1}, m(3), v(3);
   const std::vector<double> g{1e-3, -50, 0};
