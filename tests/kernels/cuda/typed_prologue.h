@@ -1,0 +1,58 @@
+// What a kernel does to the numbers of its first factor as it reads them, as the device and as the reference
+// get it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/reference/prologue.h"
+#include "tests/kernels/cuda/run_on_device.h"
+#include "tests/support/random_data.h"
+
+namespace pila::test {
+
+class TypedPrologue {
+ public:
+  // The device's numbers lie `shift` floats behind an address that is aligned.
+  TypedPrologue(std::int64_t channels, kernels::Activation activation, std::int64_t shift = 0)
+      : channels_(channels),
+        shift_(shift),
+        activation_(activation),
+        host_(numbers(channels)),
+        device_(shifted(host_, shift)) {}
+
+  kernels::Prologue on_host() const { return {host_.data(), activation_}; }
+  kernels::Prologue on_device() const { return {device_.data() + shift_, activation_}; }
+
+  // x, whose last axis are the channels, as a kernel multiplies it: rounded to the type.
+  std::vector<float> read(kernels::DType type, std::vector<float> x) const {
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const auto channel = static_cast<std::int64_t>(i) % channels_;
+      x[i] = kernels::reference::read(on_host(), x[i], channel, channels_);
+    }
+    return rounded(type, x);
+  }
+
+ private:
+  // Zero never stays zero, and some numbers pass each end of every activation.
+  static std::vector<float> numbers(std::int64_t channels) {
+    const auto count = static_cast<std::size_t>(channels);
+    std::vector<float> all = uniform_data<float>(count, 11, -0.5, 0.5);
+    for (const auto& more :
+         {uniform_data<float>(count, 12, -4.0, 4.0), uniform_data<float>(count, 13, 2.5, 4.0)}) {
+      all.insert(all.end(), more.begin(), more.end());
+    }
+    return all;
+  }
+  static std::vector<float> shifted(std::vector<float> values, std::int64_t shift) {
+    values.insert(values.begin(), static_cast<std::size_t>(shift), 0.0f);
+    return values;
+  }
+
+  std::int64_t channels_, shift_;
+  kernels::Activation activation_;
+  std::vector<float> host_;
+  DeviceBuffer<float> device_;
+};
+
+}  // namespace pila::test
