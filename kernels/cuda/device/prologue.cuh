@@ -15,8 +15,6 @@ namespace pila::kernels::cuda {
 struct AsStored {
   static constexpr bool kKeepsZero = true;  // what is read as zero needs no reading
 
-  AsStored(const Prologue&, std::int64_t) {}
-
   template <int kLanes>
   struct Channels {
     template <class T>
@@ -70,6 +68,22 @@ struct Normalised {
         return both;
       }
     }
+    // All of them, as T holds them.
+    template <class T>
+    __device__ void read_in_place(T (&x)[kLanes]) const {
+      for (int lane = 0; lane < kLanes; lane += 2) {
+        const float first = normalised(widen(x[lane]), lane);
+        const float second = normalised(widen(x[lane + 1]), lane + 1);
+        if constexpr (sizeof(T) == 2) {
+          const unsigned bits = narrow_two<T>(first, second);
+          x[lane].bits = static_cast<std::uint16_t>(bits);
+          x[lane + 1].bits = static_cast<std::uint16_t>(bits >> 16);
+        } else {
+          x[lane] = first;
+          x[lane + 1] = second;
+        }
+      }
+    }
   };
 
   // From one channel on; where there are several, their count and all channels' are multiples of four.
@@ -100,7 +114,7 @@ struct Normalised {
 // Returns visit(how the prologue reads factors of so many channels).
 template <class Visit>
 Status with_reading(const Prologue& prologue, std::int64_t channels, const Visit& visit) {
-  if (prologue.scaling == nullptr) return visit(AsStored(prologue, channels));
+  if (prologue.scaling == nullptr) return visit(AsStored());
   return visit(Normalised(prologue, channels));
 }
 

@@ -2,10 +2,12 @@
 // get it.
 #pragma once
 
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
-#include "kernels/reference/prologue.h"
+#include "kernels/reference/epilogue.h"
 #include "tests/kernels/cuda/run_on_device.h"
 #include "tests/support/random_data.h"
 
@@ -24,11 +26,13 @@ class TypedPrologue {
   kernels::Prologue on_host() const { return {host_.data(), activation_}; }
   kernels::Prologue on_device() const { return {device_.data() + shift_, activation_}; }
 
-  // x, whose last axis are the channels, as a kernel multiplies it: rounded to the type.
+  // x, whose last axis are the channels, as a kernel multiplies it: computed in float32, rounded to the type.
   std::vector<float> read(kernels::DType type, std::vector<float> x) const {
+    const auto count = static_cast<std::size_t>(channels_);
     for (std::size_t i = 0; i < x.size(); ++i) {
-      const auto channel = static_cast<std::int64_t>(i) % channels_;
-      x[i] = kernels::reference::read(on_host(), x[i], channel, channels_);
+      const float* scaling = host_.data() + i % count;
+      const float y = std::fmaf(x[i] - scaling[0], scaling[count], scaling[2 * count]);
+      x[i] = static_cast<float>(kernels::reference::activate(activation_, y));
     }
     return rounded(type, x);
   }
