@@ -143,6 +143,42 @@ TEST(CudaDepthwisePrologue, ReadsAnyWindow) {
   }
 }
 
+// What is multiplied is rounded first: no sum shows what the type cannot hold.
+template <class Args>
+void expect_rounding(const char* kernel, const ConvShape& shape, const void* Args::*second,
+                     std::int64_t second_count, void* Args::*output, std::int64_t count) {
+  const auto numbers = static_cast<std::size_t>(shape.batch * shape.in_h * shape.in_w * shape.in_c);
+  const std::vector<float> ones(numbers, 1.0f);
+  const TypedPrologue prologue = TypedPrologue::of_nearly_one(shape.in_c);
+  for (const DType type : {DType::f16, DType::bf16}) {
+    const TypedInput x(type, integer_data<float>(numbers, 1, 0, 1));
+    const TypedInput signs(type, integer_data<float>(static_cast<std::size_t>(second_count), 2, -1, 1));
+    Args args;
+    args.shape = shape;
+    args.x = ones.data();
+    args.*second = signs.host.data();
+    const auto expected = run_reference<float>(args, output, static_cast<std::size_t>(count));
+    args.type = type;
+    args.x = x.device.data();
+    args.*second = signs.device.data();
+    args.prologue = prologue.on_device();
+    EXPECT_TRUE(close_each(run_typed(args, kernel, output, static_cast<std::size_t>(count)), expected, 0))
+        << kernel;
+  }
+}
+
+TEST(CudaDepthwisePrologue, RoundsWhatItReads) {
+  PILA_NEEDS_DEVICE();
+  for (const std::int64_t channels : {16, 5}) {
+    const ConvShape shape = Image{1, 6, 7, channels, channels}.shape();
+    const std::int64_t weights = 9 * channels, numbers = 6 * 7 * channels;
+    expect_rounding(channels == 16 ? "depthwise_3x3" : "depthwise", shape, &DepthwiseForward::w, weights,
+                    &DepthwiseForward::y, numbers);
+    expect_rounding("depthwise_backward_filter", shape, &DepthwiseBackwardFilter::dy, numbers,
+                    &DepthwiseBackwardFilter::dw, weights);
+  }
+}
+
 // Packs of channels need packs of what is done to them.
 TEST(CudaDepthwisePrologue, ReadsScalingsAnywhere) {
   PILA_NEEDS_DEVICE();

@@ -202,6 +202,33 @@ TEST(CudaMatmulPrologue, LeavesWhatTensorCoresDoNotTake) {
   }
 }
 
+// What is multiplied is rounded first: no sum shows what the type cannot hold.
+TEST(CudaMatmulPrologue, RoundsWhatItReads) {
+  PILA_NEEDS_DEVICE();
+  constexpr std::int64_t kSize = 40, kCount = kSize * kSize;
+  const auto zeros_and_ones = integer_data<float>(kCount, 1, 0, 1);
+  const std::vector<float> ones(kCount, 1.0f), signs = integer_data<float>(kCount, 2, -1, 1);
+  const TypedPrologue prologue = TypedPrologue::of_nearly_one(kSize);
+  for (const DType type : {DType::f16, DType::bf16}) {
+    const TypedInput a(type, zeros_and_ones), b(type, signs);
+    for (const bool transpose_b : {false, true}) {  // tensor cores, and plain float32
+      Matmul args;
+      args.m = args.n = args.k = kSize;
+      args.transpose_b = transpose_b;
+      args.a = ones.data();
+      args.b = signs.data();
+      const auto expected = run_reference<float>(args, &Matmul::c, kCount);
+      args.type = type;
+      args.a = a.device.data();
+      args.b = b.device.data();
+      args.prologue = prologue.on_device();
+      const char* plain = type == DType::f16 ? "matmul_f16" : "matmul_bf16";
+      EXPECT_TRUE(close_each(run_typed(args, transpose_b ? plain : "matmul_tensor_cores", &Matmul::c, kCount),
+                             expected, 0));
+    }
+  }
+}
+
 // Who normalises makes no difference: x times the identity is what batch normalisation writes.
 TEST(CudaMatmulPrologue, GivesTheBitsOfBatchNormalisation) {
   PILA_NEEDS_DEVICE();
