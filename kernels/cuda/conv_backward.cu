@@ -2,12 +2,14 @@
 // sends back; for the weights, sums over pixels that are cut into parts and put together in their order.
 
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/args/conv.h"
 #include "kernels/cuda/device/add_parts.cuh"
 #include "kernels/cuda/device/each.cuh"
 #include "kernels/cuda/device/number.cuh"
 #include "kernels/cuda/device/pack.cuh"
+#include "kernels/cuda/device/prologue.cuh"
 #include "kernels/cuda/device/types.cuh"
 #include "kernels/cuda/families.h"
 
@@ -174,9 +176,10 @@ struct WeightGradient {
 };
 
 // The same for kLanes neighbouring channels.
-template <class T, int kLanes>
+template <class T, int kLanes, class Reading>
 struct DepthwiseWeightGradient {
   DepthwiseBackwardFilter args;
+  Reading reading;
   Parts parts;
   std::int64_t packs;  // of the weights
   float* partial;
@@ -186,6 +189,7 @@ struct DepthwiseWeightGradient {
     const std::int64_t part = i / packs, pack = i % packs, width = shape.out_c / kLanes;
     const std::int64_t to = pack % width, multiplier = shape.out_c / shape.in_c;
     const auto tap = static_cast<int>(pack / width);
+    const auto channels = reading.template channels<kLanes>(to / multiplier * kLanes);
     float sums[kLanes] = {};
     for (std::int64_t pixel = parts.begin(part); pixel < parts.end(part); ++pixel) {
       const std::int64_t source = covered(shape, tap, pixel);
@@ -193,7 +197,7 @@ struct DepthwiseWeightGradient {
       const auto x = numbers(args.x, (source * shape.in_c) / kLanes + to / multiplier);
       const auto dy = numbers(args.dy, pixel * width + to);
       for (int lane = 0; lane < kLanes; ++lane) {
-        sums[lane] = fmaf(widen(x.lane[lane]), widen(dy.lane[lane]), sums[lane]);
+        sums[lane] = fmaf(channels.read(x.lane[lane], lane), widen(dy.lane[lane]), sums[lane]);
       }
     }
     for (int lane = 0; lane < kLanes; ++lane) partial[i * kLanes + lane] = sums[lane];
@@ -233,6 +237,16 @@ Status run_filter(const ConvBackwardFilter& args, const Launch& on) {
   });
 }
 
+template <class T, int kLanes>
+Status run_depthwise_lanes(const DepthwiseBackwardFilter& args, const Parts& parts, std::int64_t weights,
+                           float* partial, const Launch& on) {
+  const std::int64_t packs = weights / kLanes;
+  return with_reading(args.prologue, args.shape.in_c, [&](const auto& reading) {
+    using Gradient = DepthwiseWeightGradient<T, kLanes, std::decay_t<decltype(reading)>>;
+    return for_each(on, parts.count * packs, Gradient{args, reading, parts, packs, partial});
+  });
+}
+
 Status run_depthwise_filter(const DepthwiseBackwardFilter& args, const Launch& on) {
   const std::int64_t weights = weights_of(args);
   if (weights == 0) return nullptr;
@@ -240,16 +254,9 @@ Status run_depthwise_filter(const DepthwiseBackwardFilter& args, const Launch& o
   auto* partial = static_cast<float*>(on.workspace);
   return with_number(args.type, [&](auto number) {
     using T = decltype(number);
-    Status status;
-    if (takes_packs<T>(args.shape, args.x, args.dy, nullptr)) {
-      constexpr int kLanes = Pack<T>::kLanes;
-      const std::int64_t packs = weights / kLanes;
-      status =
-          for_each(on, parts.count * packs, DepthwiseWeightGradient<T, kLanes>{args, parts, packs, partial});
-    } else {
-      status =
-          for_each(on, parts.count * weights, DepthwiseWeightGradient<T, 1>{args, parts, weights, partial});
-    }
+    const bool packs = takes_packs<T>(args.shape, args.x, args.dy, args.prologue.scaling);
+    const Status status = packs ? run_depthwise_lanes<T, Pack<T>::kLanes>(args, parts, weights, partial, on)
+                                : run_depthwise_lanes<T, 1>(args, parts, weights, partial, on);
     return status != nullptr ? status : add_up<T>(parts, weights, partial, args.dw, on);
   });
 }

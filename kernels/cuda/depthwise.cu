@@ -3,12 +3,14 @@
 // is read once, while the columns that neighbouring threads share come from the cache.
 
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/args/conv.h"
 #include "kernels/cuda/device/each.cuh"
 #include "kernels/cuda/device/finish.cuh"
 #include "kernels/cuda/device/number.cuh"
 #include "kernels/cuda/device/pack.cuh"
+#include "kernels/cuda/device/prologue.cuh"
 #include "kernels/cuda/device/types.cuh"
 #include "kernels/cuda/families.h"
 
@@ -16,12 +18,13 @@ namespace pila::kernels::cuda {
 namespace {
 
 // Windows of 3 x 3. Numbers of threads and places fit into 32 bits, whose divisions are cheap.
-template <class T, int kStride>
+template <class T, int kStride, class Reading>
 class Column3x3 {
  public:
-  Column3x3(const DepthwiseForward& args, std::int64_t rows_of_strip)
+  Column3x3(const DepthwiseForward& args, const Reading& reading, std::int64_t rows_of_strip)
       : x_(static_cast<const T*>(args.x)),
         w_(static_cast<const T*>(args.w)),
+        reading_(reading),
         finish_(args.y, args.shape.out_c, args.epilogue),
         in_h_(static_cast<int>(args.shape.in_h)),
         in_w_(static_cast<int>(args.shape.in_w)),
@@ -54,7 +57,7 @@ class Column3x3 {
     Packs next = fetch(image, first, column, pack);
     for (int i = 0; i < rows; ++i) {
       float x[3][kLanes];
-      for (int k = 0; k < 3; ++k) widen_pack(next.numbers[k], x[k]);
+      read(next, first + i, column, pack, x);
       if (i + 1 < rows) next = fetch(image, first + i + 1, column, pack);
       if (kStride == 2 && i % 2 == 1) {
         add(x, w[1], sums[0]);
@@ -86,17 +89,34 @@ class Column3x3 {
     Pack<T> numbers[3];
   };
 
+  __device__ int left_of(int column) const { return column * kStride - pad_left_; }
+  __device__ bool is_inside(int h, int w) const { return h >= 0 && h < in_h_ && w >= 0 && w < in_w_; }
+
   // Zeros outside of the image.
   __device__ Packs fetch(int image, int h, int column, int pack) const {
     const std::int64_t row = (static_cast<std::int64_t>(image) * in_h_ + h) * in_w_;
     Packs packs{};
     for (int k = 0; k < 3; ++k) {
-      const int w = column * kStride - pad_left_ + k;
-      if (h >= 0 && h < in_h_ && w >= 0 && w < in_w_) {
-        packs.numbers[k] = load_pack(x_, (row + w) * packs_ + pack);
-      }
+      const int w = left_of(column) + k;
+      if (is_inside(h, w)) packs.numbers[k] = load_pack(x_, (row + w) * packs_ + pack);
     }
     return packs;
+  }
+
+  // What is done to four channels comes from the cache for every row: there are no registers to keep it in.
+  __device__ void read(const Packs& packs, int h, int column, int pack, float (&x)[3][kLanes]) const {
+    for (int four = 0; four < kLanes; four += 4) {
+      const auto channels = reading_.template channels<4>(pack * kLanes + four);
+      for (int k = 0; k < 3; ++k) {
+        const bool inside = Reading::kKeepsZero || is_inside(h, left_of(column) + k);
+        const T* from = packs.numbers[k].lane + four;
+        for (int i = 0; i < 4; i += 2) {
+          const Two two = channels.read_two(from[i], from[i + 1], i);
+          x[k][four + i] = inside ? two.first : 0;
+          x[k][four + i + 1] = inside ? two.second : 0;
+        }
+      }
+    }
   }
 
   __device__ static void widen_pack(const Pack<T>& pack, float (&numbers)[kLanes]) {
@@ -117,6 +137,7 @@ class Column3x3 {
 
   const T* x_;
   const T* w_;
+  Reading reading_;
   Finish<T> finish_;
   int in_h_, in_w_, out_h_, out_w_, packs_, pad_top_, pad_left_, rows_of_strip_, strips_;
 };
@@ -127,19 +148,23 @@ std::int64_t rows_of_strip(std::int64_t columns, std::int64_t out_h) {
   return std::clamp<std::int64_t>(columns * out_h / kEnoughThreads, 1, std::min(out_h, kHighest));
 }
 
-template <class T, int kStride>
-Status run_columns(const DepthwiseForward& args, const Launch& on) {
+template <class T, int kStride, class Reading>
+Status run_columns(const DepthwiseForward& args, const Reading& reading, const Launch& on) {
   const ConvShape& shape = args.shape;
   const std::int64_t columns = shape.batch * shape.out_w * (shape.in_c / Pack<T>::kLanes);
   if (columns == 0 || shape.out_h == 0) return nullptr;
   const std::int64_t rows = rows_of_strip(columns, shape.out_h);
-  return for_each<128, 3>(on, columns * ceil_div(shape.out_h, rows), Column3x3<T, kStride>(args, rows));
+  return for_each<128, 3>(on, columns * ceil_div(shape.out_h, rows),
+                          Column3x3<T, kStride, Reading>(args, reading, rows));
 }
 
 Status run_3x3(const DepthwiseForward& args, const Launch& on) {
   return with_number(args.type, [&](auto number) {
     using T = decltype(number);
-    return args.shape.window.stride_h == 1 ? run_columns<T, 1>(args, on) : run_columns<T, 2>(args, on);
+    return with_reading(args.prologue, args.shape.in_c, [&](const auto& reading) {
+      return args.shape.window.stride_h == 1 ? run_columns<T, 1>(args, reading, on)
+                                             : run_columns<T, 2>(args, reading, on);
+    });
   });
 }
 
@@ -154,17 +179,19 @@ bool supports_3x3(const DepthwiseForward& args) {
   return shape.in_c % lanes == 0 &&
          shape.batch * shape.out_h * shape.out_w * shape.in_c / lanes < 1LL << 31 &&
          is_pack_aligned(args.x) && is_pack_aligned(args.w) && is_pack_aligned(args.y) &&
-         is_pack_aligned(args.epilogue.bias) && is_pack_aligned(args.epilogue.residual);
+         is_pack_aligned(args.prologue.scaling) && is_pack_aligned(args.epilogue.bias) &&
+         is_pack_aligned(args.epilogue.residual);
 }
 
 // One number of y, by any window.
-template <class T>
+template <class T, class Reading>
 struct DepthwiseNumber {
   DepthwiseForward args;
+  Reading reading;
   Finish<T> finish;
 
-  explicit DepthwiseNumber(const DepthwiseForward& forward)
-      : args(forward), finish(forward.y, forward.shape.out_c, forward.epilogue) {}
+  DepthwiseNumber(const DepthwiseForward& forward, const Reading& of_x)
+      : args(forward), reading(of_x), finish(forward.y, forward.shape.out_c, forward.epilogue) {}
 
   __device__ void operator()(std::int64_t i) const {
     const ConvShape& shape = args.shape;
@@ -173,6 +200,7 @@ struct DepthwiseNumber {
     const std::int64_t ow = pixel % shape.out_w, oh = pixel / shape.out_w % shape.out_h;
     const std::int64_t image = pixel / (shape.out_w * shape.out_h);
     const std::int64_t from = channel / (shape.out_c / shape.in_c);
+    const auto channels = reading.template channels<1>(from);
     float sum = 0;
     for (int kh = 0; kh < window.kernel_h; ++kh) {
       const std::int64_t h = oh * window.stride_h - window.pad_top + kh * window.dilation_h;
@@ -182,7 +210,7 @@ struct DepthwiseNumber {
         if (w < 0 || w >= shape.in_w) continue;
         const std::int64_t x = ((image * shape.in_h + h) * shape.in_w + w) * shape.in_c + from;
         const std::int64_t tap = kh * window.kernel_w + kw;
-        sum = fmaf(widen(static_cast<const T*>(args.x)[x]),
+        sum = fmaf(channels.read(static_cast<const T*>(args.x)[x], 0),
                    widen(static_cast<const T*>(args.w)[tap * shape.out_c + channel]), sum);
       }
     }
@@ -193,8 +221,10 @@ struct DepthwiseNumber {
 Status run_any(const DepthwiseForward& args, const Launch& on) {
   const ConvShape& shape = args.shape;
   return with_number(args.type, [&](auto number) {
-    return for_each(on, shape.batch * shape.out_h * shape.out_w * shape.out_c,
-                    DepthwiseNumber<decltype(number)>(args));
+    return with_reading(args.prologue, shape.in_c, [&](const auto& reading) {
+      using Number = DepthwiseNumber<decltype(number), std::decay_t<decltype(reading)>>;
+      return for_each(on, shape.batch * shape.out_h * shape.out_w * shape.out_c, Number(args, reading));
+    });
   });
 }
 

@@ -13,6 +13,7 @@ void add_conv_tensor_core_kernels(KernelTable& table);
 void add_depthwise_kernels(KernelTable& table);
 void add_dropout_kernels(KernelTable& table);
 void add_elementwise_kernels(KernelTable& table);
+void add_fold_norm_kernels(KernelTable& table);
 void add_image_conv_kernels(KernelTable& table);
 void add_image_kernels(KernelTable& table);
 void add_inverted_residual_f32_kernels(KernelTable& table);

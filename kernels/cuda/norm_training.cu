@@ -8,6 +8,7 @@
 #include "kernels/cuda/device/each.cuh"
 #include "kernels/cuda/device/launch.cuh"
 #include "kernels/cuda/device/number.cuh"
+#include "kernels/cuda/device/prologue.cuh"
 #include "kernels/cuda/device/types.cuh"
 #include "kernels/cuda/families.h"
 
@@ -102,12 +103,12 @@ __global__ void __launch_bounds__(kThreads)
   to[gridDim.y * args.channels + at] = all.squares;
 }
 
-// A channel's parts put together. `rests`: what rounding the means took from them.
+// A channel's parts put together, and what a Prologue takes of it.
 struct FinishMoments {
   BatchNormTraining args;
   std::int64_t parts, rows_of_part;
   const double* from;
-  float* rests;
+  float* scaling;
 
   __device__ void operator()(std::int64_t channel) const {
     Moments all;
@@ -118,12 +119,51 @@ struct FinishMoments {
                from[parts * args.channels + at]});
     }
     const auto mean = static_cast<float>(all.mean);
+    const double variance = all.count > 0 ? all.squares / all.count : 0;
     static_cast<float*>(args.mean)[channel] = mean;
-    static_cast<float*>(args.variance)[channel] =
-        all.count > 0 ? static_cast<float>(all.squares / all.count) : 0.0f;
-    rests[channel] = static_cast<float>(all.mean - mean);
+    static_cast<float*>(args.variance)[channel] = static_cast<float>(variance);
+    // What rounding takes from the mean goes into the offset.
+    const double scale = static_cast<const float*>(args.gamma)[channel] / sqrt(variance + args.epsilon);
+    const double offset = static_cast<const float*>(args.beta)[channel] + (mean - all.mean) * scale;
+    scaling[channel] = mean;
+    scaling[args.channels + channel] = static_cast<float>(scale);
+    scaling[2 * args.channels + channel] = static_cast<float>(offset);
   }
 };
+
+// As a prologue reads x, so that it makes no difference to the bits who normalises.
+template <class T>
+struct NormaliseNumber {
+  const T* x;
+  T* y;
+  Normalised reading;
+
+  __device__ void operator()(std::int64_t i) const {
+    y[i] = narrow<T>(reading.channels<1>(i % reading.count).read(x[i], 0));
+  }
+};
+
+Status run_training(const BatchNormTraining& args, const Launch& on) {
+  const Parts parts(args.rows, args.channels);
+  auto* moments = static_cast<double*>(on.workspace);
+  auto* scaling = static_cast<float*>(args.scaling);
+  if (scaling == nullptr) scaling = reinterpret_cast<float*>(moments + 2 * parts.count * args.channels);
+  if (args.channels == 0) return nullptr;
+  return with_number(args.type, [&](auto number) {
+    using T = decltype(number);
+    Status status = launch(measure<T>, grid_of(args.channels, parts), on, args, parts.rows_of_each, moments);
+    if (status == nullptr) {
+      status =
+          for_each(on, args.channels, FinishMoments{args, parts.count, parts.rows_of_each, moments, scaling});
+    }
+    if (status != nullptr || args.y == nullptr) return status;
+    const Normalised reading({scaling, args.activation}, args.channels);
+    return for_each(on, args.rows * args.channels,
+                    NormaliseNumber<T>{static_cast<const T*>(args.x), static_cast<T*>(args.y), reading});
+  });
+}
+
+// ---- backward
 
 // One channel's normalisation, by statistics that are known.
 struct Channel {
@@ -138,38 +178,6 @@ struct Channel {
   __device__ float normalised(float x) const { return (x - mean) * inverse_deviation; }
   __device__ float before_activation(float x) const { return fmaf(normalised(x), gamma, beta); }
 };
-
-template <class T>
-struct NormaliseNumber {
-  BatchNormTraining args;
-  const float* rests;
-  __device__ void operator()(std::int64_t i) const {
-    Channel channel = Channel::of(args, i % args.channels);
-    const float x = widen(static_cast<const T*>(args.x)[i]) - channel.mean;
-    channel.mean = rests[i % args.channels];
-    const float y = channel.before_activation(x);
-    static_cast<T*>(args.y)[i] = narrow<T>(activate(args.activation, y));
-  }
-};
-
-Status run_training(const BatchNormTraining& args, const Launch& on) {
-  const Parts parts(args.rows, args.channels);
-  auto* moments = static_cast<double*>(on.workspace);
-  auto* rests = reinterpret_cast<float*>(moments + 2 * parts.count * args.channels);
-  if (args.channels == 0) return nullptr;
-  return with_number(args.type, [&](auto number) {
-    using T = decltype(number);
-    Status status = launch(measure<T>, grid_of(args.channels, parts), on, args, parts.rows_of_each, moments);
-    if (status == nullptr) {
-      status =
-          for_each(on, args.channels, FinishMoments{args, parts.count, parts.rows_of_each, moments, rests});
-    }
-    return status != nullptr ? status
-                             : for_each(on, args.rows * args.channels, NormaliseNumber<T>{args, rests});
-  });
-}
-
-// ---- backward
 
 template <class T>
 struct Gradient {
@@ -267,7 +275,7 @@ Status run_backward(const BatchNormBackward& args, const Launch& on) {
 std::size_t training_workspace(const BatchNormTraining& args, const Stream&) {
   const auto channels = static_cast<std::size_t>(args.channels);
   const auto parts = static_cast<std::size_t>(Parts(args.rows, args.channels).count);
-  return 2 * parts * channels * sizeof(double) + channels * sizeof(float);
+  return 2 * parts * channels * sizeof(double) + 3 * channels * sizeof(float);
 }
 
 std::size_t backward_workspace(const BatchNormBackward& args, const Stream&) {

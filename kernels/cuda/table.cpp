@@ -16,6 +16,7 @@ const KernelTable& table() {
     add_depthwise_kernels(table);
     add_dropout_kernels(table);
     add_elementwise_kernels(table);
+    add_fold_norm_kernels(table);
     add_image_conv_kernels(table);
     add_image_kernels(table);
     add_inverted_residual_f32_kernels(table);

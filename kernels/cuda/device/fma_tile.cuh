@@ -6,6 +6,7 @@
 
 #include "kernels/cuda/device/number.cuh"
 #include "kernels/cuda/device/pack.cuh"
+#include "kernels/cuda/device/prologue.cuh"
 
 namespace pila::kernels::cuda {
 
@@ -90,12 +91,14 @@ class FmaTile {
   }
 
   // One thread's numbers of a factor's tiles, on their way to shared memory. Neighbouring threads read
-  // neighbours.
-  template <class T>
+  // neighbours. Those of a tile are all of one channel; channels lie along the depth, or along the other
+  // axis.
+  template <class T, class Reading = AsStored>
   class Loader {
    public:
-    __device__ Loader(const Factor<T>& factor, std::int64_t other, std::int64_t depth)
-        : depth_is_dense_(factor.depth_step == 1) {
+    __device__ Loader(const Factor<T>& factor, std::int64_t other, std::int64_t depth,
+                      const Reading& reading = {}, bool channels_along_depth = true)
+        : reading_(reading), depth_is_dense_(factor.depth_step == 1) {
       const auto thread = static_cast<int>(threadIdx.x);
       depth_ = depth_is_dense_ ? thread % kDepth : thread / kOthers;
       other_ = depth_is_dense_ ? thread / kDepth : thread % kOthers;
@@ -104,6 +107,8 @@ class FmaTile {
       advance_ = kDepth * factor.depth_step;
       const std::int64_t inside = factor.others - other - other_;
       most_ = depth_is_dense_ ? count(inside, kOtherStep) : inside > 0 ? kLoads : 0;
+      channel_ = channels_along_depth ? depth + depth_ : other + other_;
+      channel_advance_ = channels_along_depth ? kDepth : 0;
     }
 
     // Of the next tile, of whose depth `left` is inside.
@@ -114,17 +119,31 @@ class FmaTile {
 #pragma unroll
       for (int i = 0; i < kLoads; ++i) numbers_[i] = i < limit ? widen(from_[i * step_]) : 0.0f;
       from_ += advance_;
+      if constexpr (!Reading::kKeepsZero) {
+        limit_ = limit;
+        if (limit > 0) channels_ = reading_.template channels<1>(channel_);
+        channel_ += channel_advance_;
+      }
     }
 
     __device__ void store(float* tile) const {
       float* to = tile + depth_ * kStride + other_;
       const int step = depth_is_dense_ ? kOtherStep : kDepthStep * kStride;
 #pragma unroll
-      for (int i = 0; i < kLoads; ++i) to[i * step] = numbers_[i];
+      for (int i = 0; i < kLoads; ++i) to[i * step] = number(i);
     }
 
    private:
     static constexpr int kOtherStep = kThreads / kDepth, kDepthStep = kThreads / kOthers;
+
+    // As it is to be multiplied. It has arrived by now, which load() does not wait for.
+    __device__ float number(int i) const {
+      if constexpr (Reading::kKeepsZero) {
+        return numbers_[i];
+      } else {
+        return i < limit_ ? widen(narrow<T>(channels_.normalised(numbers_[i], 0))) : 0;
+      }
+    }
 
     // How many of kLoads places, `step` apart from 0 on, are less than `inside`.
     __device__ static int count(std::int64_t inside, int step) {
@@ -132,10 +151,12 @@ class FmaTile {
       return inside > step * (kLoads - 1) ? kLoads : (static_cast<int>(inside) + step - 1) / step;
     }
 
+    const Reading reading_;
     const bool depth_is_dense_;
     const T* from_;
-    std::int64_t step_, advance_;
-    int depth_, other_, most_;
+    std::int64_t step_, advance_, channel_, channel_advance_;
+    typename Reading::template Channels<1> channels_;
+    int depth_, other_, most_, limit_;
     float numbers_[kLoads];
   };
 

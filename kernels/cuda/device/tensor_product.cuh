@@ -39,8 +39,9 @@ class TensorProduct {
 
   // The block's sums from (row, column) on, over [begin, end) of the depth; where that is not all of it, it
   // is a multiple of kDepth. All threads call; shared memory is free again after.
+  template <class Reading = AsStored>
   __device__ void multiply(const RowMajor<T>& a, const RowMajor<T>& b, std::int64_t row, std::int64_t column,
-                           std::int64_t begin, std::int64_t end) {
+                           std::int64_t begin, std::int64_t end, const Reading& reading = {}) {
     multiply(
         [&](T* tile, std::int64_t depth) {
           copy_tile<A, Shape::kThreads>(tile, a, kTransposeA ? depth : row, kTransposeA ? row : depth);
@@ -48,30 +49,44 @@ class TensorProduct {
         [&](T* tile, std::int64_t depth) {
           copy_tile<B, Shape::kThreads>(tile, b, kTransposeB ? column : depth, kTransposeB ? depth : column);
         },
-        begin, end);
+        begin, end,
+        [&](T* tile, std::int64_t depth) {
+          if constexpr (!Reading::kKeepsZero) {
+            read_tile<A, Shape::kThreads>(tile, a, kTransposeA ? depth : row, kTransposeA ? row : depth,
+                                          reading);
+          }
+        });
   }
 
   // The same of matrices that are found in other ways: copy(tile, depth) begins to copy the block's tile, of
-  // layout A or B, from that depth on; zeros behind the end of the matrix.
+  // layout A or B, from that depth on; zeros behind the end of the matrix. read_a(tile, depth) may change
+  // what the thread has copied of a's, and none has looked at yet.
   template <class CopyA, class CopyB>
   __device__ void multiply(const CopyA& copy_a, const CopyB& copy_b, std::int64_t begin, std::int64_t end) {
+    multiply(copy_a, copy_b, begin, end, [](T*, std::int64_t) {});
+  }
+  template <class CopyA, class CopyB, class ReadA>
+  __device__ void multiply(const CopyA& copy_a, const CopyB& copy_b, std::int64_t begin, std::int64_t end,
+                           const ReadA& read_a) {
     T* const memory = shared_memory<T>();
     const auto steps = static_cast<int>((end - begin + kDepth - 1) / kDepth);
+    const auto stage_of = [&](int step) { return memory + step % Shape::kStages * (A::kSize + B::kSize); };
+    const auto depth_of = [&](int step) { return begin + static_cast<std::int64_t>(step) * kDepth; };
     const auto copy_step = [&](int step) {
       if (step < steps) {
-        T* stage = memory + step % Shape::kStages * (A::kSize + B::kSize);
-        const std::int64_t depth = begin + static_cast<std::int64_t>(step) * kDepth;
-        copy_a(stage, depth);
-        copy_b(stage + A::kSize, depth);
+        T* stage = stage_of(step);
+        copy_a(stage, depth_of(step));
+        copy_b(stage + A::kSize, depth_of(step));
       }
       commit_copies();
     };
     for (int step = 0; step < Shape::kStages - 1; ++step) copy_step(step);
     for (int step = 0; step < steps; ++step) {
       wait_for_copies<Shape::kStages - 2>();
+      read_a(stage_of(step), depth_of(step));
       __syncthreads();  // the step's tiles are there for all, and the step before is done with its own
       copy_step(step + Shape::kStages - 1);
-      const T* stage = memory + step % Shape::kStages * (A::kSize + B::kSize);
+      const T* stage = stage_of(step);
       constexpr int kWarpDepth = kDepth / Shape::kWarpsK;
 #pragma unroll
       for (int depth = 0; depth < kWarpDepth; depth += kProductDepth<T>) {

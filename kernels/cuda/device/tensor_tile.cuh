@@ -5,7 +5,9 @@
 
 #include "kernels/cuda/device/copy_async.cuh"
 #include "kernels/cuda/device/mma.cuh"
+#include "kernels/cuda/device/number.cuh"
 #include "kernels/cuda/device/pack.cuh"
+#include "kernels/cuda/device/prologue.cuh"
 
 namespace pila::kernels::cuda {
 
@@ -57,6 +59,34 @@ __device__ void copy_tile(T* tile, const RowMajor<T>& from, std::int64_t row, st
     const bool inside = from_row < from.rows && from_column < from.columns;
     const T* source = inside ? from.data + from_row * from.columns + from_column : from.data;
     copy_async(tile + Layout::place(r, chunk), source, inside);
+  }
+}
+
+// What the thread has copied by copy_tile(), and has arrived, is read and put back; what lies outside stays
+// zero. Four channels at a time, as registers are few where this happens.
+template <class Layout, int kThreads, class T>
+__device__ void read_tile(T* tile, const RowMajor<T>& from, std::int64_t row, std::int64_t column,
+                          const Normalised& reading) {
+  struct alignas(4 * sizeof(T)) Four {
+    T lane[4];
+  };
+  static_assert(kThreads % Layout::kChunks == 0);  // a thread's chunks are of the same channels
+  constexpr int kStep = kThreads / Layout::kChunks;
+  const int chunk = static_cast<int>(threadIdx.x) % Layout::kChunks;
+  const int first = static_cast<int>(threadIdx.x) / Layout::kChunks;
+  const std::int64_t channel = column + chunk * Layout::kLanes, below = from.rows - row;
+  if (channel >= from.columns) return;
+  const int end = below < Layout::kRows ? static_cast<int>(below) : Layout::kRows;
+#pragma unroll
+  for (int four = 0; four < Layout::kLanes; four += 4) {
+    const auto channels = reading.channels<4>(channel + four);
+#pragma unroll
+    for (int r = first; r < end; r += kStep) {
+      Four* const at = accessible(reinterpret_cast<Four*>(tile + Layout::place(r, chunk) + four));
+      Four numbers = *at;
+      channels.read_in_place(numbers.lane);
+      *at = numbers;
+    }
   }
 }
 

@@ -71,14 +71,15 @@ void expect_training(const Norm& norm) {
   SCOPED_TRACE(std::to_string(norm.rows) + " rows of " + std::to_string(norm.channels));
   const auto channels = static_cast<std::size_t>(norm.channels);
   auto host = norm.args<BatchNormTraining>(false), device = norm.args<BatchNormTraining>(true);
-  std::vector<float> y(norm.numbers()), mean(channels), variance(channels);
+  std::vector<float> y(norm.numbers()), mean(channels), variance(channels), scaling(3 * channels);
   host.y = y.data();
   host.mean = mean.data();
   host.variance = variance.data();
+  host.scaling = scaling.data();
   run_entry(reference::table(), host);
 
   const DeviceBuffer<unsigned char> y_there(std::vector<unsigned char>(norm.numbers() * size_of(norm.type)));
-  const DeviceBuffer<float> mean_there(mean), variance_there(variance);
+  const DeviceBuffer<float> mean_there(mean), variance_there(variance), scaling_there(scaling);
   device.y = y_there.data();
   device.mean = mean_there.data();
   device.variance = variance_there.data();
@@ -89,8 +90,20 @@ void expect_training(const Norm& norm) {
                             variance, 3e-6));
   device.mean = mean_there.data();
   device.variance = variance_there.data();
-  EXPECT_TRUE(close_by_norm(run_typed(device, kName, &BatchNormTraining::y, norm.numbers()), y,
-                            tolerance(norm.type)));
+  const auto normalised = run_typed(device, kName, &BatchNormTraining::y, norm.numbers());
+  EXPECT_TRUE(close_by_norm(normalised, y, tolerance(norm.type)));
+  // With the scaling handed out it is the same; or there is only that.
+  device.scaling = scaling_there.data();
+  EXPECT_TRUE(same_bits(run_typed(device, kName, &BatchNormTraining::y, norm.numbers()), normalised));
+  device.y = nullptr;
+  const auto actual = run_on_device<float>(device, kName, &BatchNormTraining::scaling, 3 * channels);
+  for (std::size_t i = 0; i < 3; ++i) {
+    const auto part = [&](const std::vector<float>& of) {
+      return std::vector<float>(of.begin() + static_cast<std::ptrdiff_t>(i * channels),
+                                of.begin() + static_cast<std::ptrdiff_t>((i + 1) * channels));
+    };
+    EXPECT_TRUE(close_by_norm(part(actual), part(scaling), 3e-6)) << "part " << i << " of the scaling";
+  }
 }
 
 void expect_gradients(const Norm& norm, bool batch_statistics) {
