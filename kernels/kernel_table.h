@@ -81,8 +81,10 @@ class Entry {
   X(DepthwiseForward, depthwise_forward)                \
   X(DepthwiseBackwardData, depthwise_backward_data)     \
   X(DepthwiseBackwardFilter, depthwise_backward_filter) \
+  X(DepthwiseGradients, depthwise_gradients)            \
   X(ImageConvForward, image_conv_forward)               \
   X(Matmul, matmul)                                     \
+  X(MatmulGradients, matmul_gradients)                  \
   X(PooledMatmul, pooled_matmul)                        \
   X(InvertedResidual, inverted_residual)                \
   X(BatchNormTraining, batch_norm_training)             \

@@ -85,4 +85,21 @@ struct DepthwiseBackwardFilter {
   Prologue prologue = {};  // of x
 };
 
+// All gradients of y = activation(conv(prologue(x)) + bias) in one pass: with g = dy times the activation's
+// slope, which follows from y, dx (of what the prologue gave) and dw are those of g, and dbias is its sums
+// over all pixels. Activations as in MatmulGradients.
+struct DepthwiseGradients {
+  DType type = DType::f32;
+  ConvShape shape;
+  const void* x = nullptr;
+  const void* w = nullptr;
+  const void* y = nullptr;  // null where the activation is none
+  const void* dy = nullptr;
+  Prologue prologue = {};  // of x
+  Activation activation = Activation::none;
+  void* dx = nullptr;
+  void* dw = nullptr;
+  void* dbias = nullptr;  // [out_c] of channel_type(), or null
+};
+
 }  // namespace pila::kernels

@@ -23,6 +23,25 @@ struct Matmul {
   Epilogue epilogue;
 };
 
+// All gradients of c = activation(prologue(a) b + bias), none of the matrices transposed, in one pass over
+// its rows: with g = dc times the activation's slope, da = g b^T, db = prologue(a)^T g, and dbias the sums of
+// g's columns. da is the gradient of what the prologue gave. The slope follows from c, so that the activation
+// is none, relu, relu6 or sigmoid. g is rounded to `type` where it is multiplied.
+struct MatmulGradients {
+  DType type = DType::f32;
+  Precision rounding = Precision::f32;  // of g, a and b, where type is f32: f32 or tf32
+  std::int64_t m = 0, n = 0, k = 0;
+  const void* a = nullptr;  // [m, k]
+  const void* b = nullptr;  // [k, n]
+  const void* c = nullptr;  // [m, n]; null where the activation is none
+  const void* dc = nullptr;
+  Prologue prologue = {};  // of a
+  Activation activation = Activation::none;
+  void* da = nullptr;     // [m, k]
+  void* db = nullptr;     // [k, n]
+  void* dbias = nullptr;  // [n] of channel_type(), or null
+};
+
 // The mean over the rows of each image of activation(a * b + bias): a pointwise convolution and the global
 // average pooling behind it. a: [batch, rows, k]; b: [k, n]; c: [batch, n]. Weights: b and the bias.
 struct PooledMatmul {

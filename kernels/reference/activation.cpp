@@ -12,11 +12,6 @@ void activation_forward(const ActivationForward& args) {
   for (std::int64_t i = 0; i < args.count; ++i) y[i] = static_cast<T>(activate(args.kind, x[i]));
 }
 
-// relu and relu6 have the same slope at their output as at their input.
-double slope_from_kept(Activation kind, double value) {
-  return kind == Activation::sigmoid ? value * (1 - value) : slope_at(kind, value);
-}
-
 template <class T>
 void activation_backward(const ActivationBackward& args) {
   const auto* value = static_cast<const T*>(args.value);

@@ -45,6 +45,12 @@ inline double slope_at(Activation kind, double x) {
   return 1;
 }
 
+// The derivative by what the forward pass keeps: its input for silu, its output for all others. relu and
+// relu6 have the same slope at both.
+inline double slope_from_kept(Activation kind, double value) {
+  return kind == Activation::sigmoid ? value * (1 - value) : slope_at(kind, value);
+}
+
 // Gradient times slope, where a slope of 0 stops everything, infinities and NaN included.
 inline double through(double slope, double gradient) { return slope == 0 ? 0 : gradient * slope; }
 

@@ -23,6 +23,7 @@ void add_augment_kernels(KernelTable& table);
 void add_image_kernels(KernelTable& table);
 void add_optimizer_kernels(KernelTable& table);
 void add_fused_kernels(KernelTable& table);
+void add_gradients_kernels(KernelTable& table);
 
 constexpr bool is_float(DType type) { return type == DType::f32 || type == DType::f64; }
 

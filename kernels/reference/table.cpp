@@ -21,6 +21,7 @@ const KernelTable& table() {
     add_image_kernels(table);
     add_optimizer_kernels(table);
     add_fused_kernels(table);
+    add_gradients_kernels(table);
     return table;
   }();
   return instance;
