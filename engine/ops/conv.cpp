@@ -3,6 +3,7 @@
 #include <array>
 #include <type_traits>
 
+#include "engine/ops/one_pass.h"
 #include "engine/ops/support.h"
 
 namespace pila::ops {
@@ -85,14 +86,20 @@ class Convolution : public Op {
 
   std::vector<Tensor> backward(const Context& ctx, const BackwardArgs& args) const override {
     check_gradient_with_residual(name(), attributes_);
+    std::vector<Tensor> gradients(args.inputs.size());
+    if (attributes_.residual && args.wanted.back()) gradients.back() = args.output_gradients[0];
     const ConvShape& shape = attributes_.shape;
+    if constexpr (std::is_same_v<Kind, DepthwiseKind>) {
+      kernels::DepthwiseGradients pass;
+      pass.shape = shape;
+      pass.activation = attributes_.activation;
+      if (one_pass_gradients(ctx, pass, args, attributes_.bias, gradients)) return gradients;
+    }
     const Tensor dy =
         activation_gradient(ctx, attributes_.activation, args.outputs[0], args.output_gradients[0]);
-    std::vector<Tensor> gradients(args.inputs.size());
     if (args.wanted[0]) gradients[0] = backward_data<Kind>(ctx, shape, dy, args.inputs[1]);
     if (args.wanted[1]) gradients[1] = backward_filter<Kind>(ctx, shape, args.inputs[0], dy);
     if (attributes_.bias && args.wanted[2]) gradients[2] = bias_gradient(ctx, dy);
-    if (attributes_.residual && args.wanted.back()) gradients.back() = dy;
     return gradients;
   }
 

@@ -1,5 +1,6 @@
 #include <array>
 
+#include "engine/ops/one_pass.h"
 #include "engine/ops/support.h"
 
 namespace pila::ops {
@@ -58,12 +59,15 @@ class Matmul : public Op {
 
   std::vector<Tensor> backward(const Context& ctx, const BackwardArgs& args) const override {
     check_gradient_with_residual(name(), attributes_);
+    std::vector<Tensor> gradients(args.inputs.size());
+    if (attributes_.residual && args.wanted.back()) gradients.back() = args.output_gradients[0];
+    if (in_one_pass(ctx, args, gradients)) return gradients;
+
     const bool transpose_a = attributes_.transpose_a, transpose_b = attributes_.transpose_b;
     const Tensor& a = args.inputs[0];
     const Tensor& b = args.inputs[1];
     const Tensor dy =
         activation_gradient(ctx, attributes_.activation, args.outputs[0], args.output_gradients[0]);
-    std::vector<Tensor> gradients(args.inputs.size());
     if (args.wanted[0]) {
       gradients[0] = transpose_a ? product(ctx, b, dy, transpose_b, true, attributes_.a)
                                  : product(ctx, dy, b, false, !transpose_b, attributes_.a);
@@ -73,11 +77,24 @@ class Matmul : public Op {
                                  : product(ctx, a, dy, !transpose_a, false, attributes_.b);
     }
     if (attributes_.bias && args.wanted[2]) gradients[2] = bias_gradient(ctx, dy);
-    if (attributes_.residual && args.wanted.back()) gradients.back() = dy;
     return gradients;
   }
 
  private:
+  bool in_one_pass(const Context& ctx, const BackwardArgs& args, std::vector<Tensor>& gradients) const {
+    const bool rounds_to_float =
+        attributes_.rounding.to == Precision::f32 || attributes_.rounding.to == Precision::tf32;
+    if (attributes_.transpose_a || attributes_.transpose_b || !rounds_to_float) return false;
+    const kernels::Matmul whole = extents();
+    kernels::MatmulGradients pass;
+    pass.rounding = attributes_.rounding.to;
+    pass.m = whole.m;
+    pass.n = whole.n;
+    pass.k = whole.k;
+    pass.activation = attributes_.activation;
+    return one_pass_gradients(ctx, pass, args, attributes_.bias, gradients);
+  }
+
   static Tensor product(const Context& ctx, const Tensor& a, const Tensor& b, bool transpose_a,
                         bool transpose_b, const Shape& shape) {
     return folded_matmul(ctx, a, b, transpose_a, transpose_b, {}, Activation::none, shape);

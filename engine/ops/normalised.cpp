@@ -1,6 +1,7 @@
 // Convolutions of images that they normalise as they read them, forward and for the kernel's gradient. A tape
 // keeps the image as it was before.
 #include "engine/ops/norm_gradients.h"
+#include "engine/ops/one_pass.h"
 #include "engine/ops/support.h"
 
 namespace pila::ops {
@@ -44,6 +45,16 @@ struct Pointwise {
   }
   static void* kernels::Matmul::*filter_result() { return &kernels::Matmul::c; }
 
+  kernels::MatmulGradients gradients(const Context& ctx, const Tensor& x, Activation activation) const {
+    kernels::MatmulGradients args;
+    args.rounding = rounding_of(ctx, x);
+    args.m = rows();
+    args.n = kernel[-1];
+    args.k = image[-1];
+    args.prologue.activation = activation;
+    return args;
+  }
+
   Tensor image_gradient(const Context& ctx, const Tensor& dy, const Tensor& w) const {
     return folded_matmul(ctx, dy, w, false, true, {}, Activation::none, image);
   }
@@ -75,6 +86,13 @@ struct Depthwise {
   }
   static void* kernels::DepthwiseBackwardFilter::*filter_result() {
     return &kernels::DepthwiseBackwardFilter::dw;
+  }
+
+  kernels::DepthwiseGradients gradients(const Context&, const Tensor&, Activation activation) const {
+    kernels::DepthwiseGradients args;
+    args.shape = shape;
+    args.prologue.activation = activation;
+    return args;
   }
 
   Tensor image_gradient(const Context& ctx, const Tensor& dy, const Tensor& w) const {
@@ -140,15 +158,20 @@ class NormalisedConvolution : public Op {
 
   // Statistics and scaling follow from x, gamma and beta, whose gradients account for that.
   std::vector<Tensor> backward(const Context& ctx, const BackwardArgs& args) const override {
-    const Tensor &x = args.inputs[0], &dy = args.output_gradients[0];
+    const Tensor &x = args.inputs[0], &w = args.inputs[3], &scaling = args.inputs[6];
+    const Tensor& dy = args.output_gradients[0];
+    const bool image = args.wanted[0] || args.wanted[1] || args.wanted[2];
+    auto [read, kernel, bias] = one_pass_gradients(ctx, kind_.gradients(ctx, x, norm_.activation),
+                                                   {x, w, {}, dy, scaling}, {image, args.wanted[3], false});
     std::vector<Tensor> gradients(args.inputs.size());
-    if (args.wanted[0] || args.wanted[1] || args.wanted[2]) {
-      const Tensor read = kind_.image_gradient(ctx, dy, args.inputs[3]);
+    if (image) {
+      if (!read) read = kind_.image_gradient(ctx, dy, w);
       gradients = batch_norm_gradients(ctx, args, args.inputs[4], args.inputs[5], read, norm_, true);
     }
     if (args.wanted[3]) {
-      gradients[3] =
-          apply_to_one<NormalisedBackwardFilter<Kind>>(ctx, {x, args.inputs[6], dy}, kind_, norm_.activation);
+      gradients[3] = kernel ? kernel
+                            : apply_to_one<NormalisedBackwardFilter<Kind>>(ctx, {x, scaling, dy}, kind_,
+                                                                           norm_.activation);
     }
     return gradients;
   }
