@@ -35,9 +35,9 @@ class ImageRows {
     const std::int64_t top = oh * shape_.window.stride_h - shape_.window.pad_top;
     const std::int64_t bottom = std::min(top + extent(shape_, count), shape_.in_h);
     for (made_ = std::max(made_, top); made_ < bottom; ++made_) {
-      if (ring_ != nullptr)
-        prologue_.run(image_ + made_ * row_size(), shape_.in_w, begin_, end_ - begin_,
-                      ring_ + offset(made_) + begin_, shape_.in_c);
+      if (ring_ == nullptr) continue;
+      prologue_.run(image_ + made_ * row_size(), shape_.in_w, begin_, end_ - begin_,
+                    ring_ + offset(made_) + begin_, shape_.in_c);
     }
   }
 
