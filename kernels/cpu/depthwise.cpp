@@ -30,6 +30,7 @@ struct Tile {
   std::size_t y_row;  // from one row of outputs to the next
   bool past_caches;
   bool left_outside, right_outside;  // the first, the last input column lies outside the image
+  Ahead* ahead;                      // what the next rows will want
 };
 
 template <class Lanes, int kRows>
@@ -50,8 +51,10 @@ template <int kStride, int kRows, bool kEdge>
 void tile_channels(const Tile& tile, std::size_t c) {
   constexpr int kInRows = (kRows - 1) * kStride + 3;
   constexpr int kInColumns = (kTileColumns - 1) * kStride + 3;
+  constexpr int kNewLines = kRows * kStride * kTileColumns * kStride;  // of input for as many outputs
   const FloatTag d;
   const std::size_t step = tile.channels;
+  Ahead ahead = *tile.ahead;
   FloatVector sums[kRows][kTileColumns];
   const auto start = tile.bias == nullptr ? hn::Zero(d) : hn::LoadU(d, tile.bias + c);
   PILA_UNROLL
@@ -65,6 +68,7 @@ void tile_channels(const Tile& tile, std::size_t c) {
     const float* x = tile.rows[r] + c;
     PILA_UNROLL
     for (int column = 0; column < kInColumns; ++column) {
+      if (r * kInColumns + column < kNewLines) ahead.fetch();
       FloatVector v;
       if (kEdge && column == 0 && tile.left_outside) {
         v = hn::Zero(d);
@@ -86,6 +90,7 @@ void tile_channels(const Tile& tile, std::size_t c) {
       }
     }
   }
+  *tile.ahead = ahead;
   if (tile.past_caches) {
     store_sums(AllLanesPastCaches(), tile, c, sums);
   } else {
@@ -131,6 +136,8 @@ void tile_rows(const Sliding& job, const Slice& slice, ImageRows& x, float* y, s
   const auto end = static_cast<std::size_t>(slice.channel_end);
   constexpr int kInRows = (kRows - 1) * kStride + 3;
   x.want(oh, kRows);
+  Ahead ahead = x.next(kRows);
+  tile.ahead = &ahead;
   for (std::int64_t next = 0; next < shape.out_w; next += kTileColumns) {
     const std::int64_t ow = std::min(next, shape.out_w - kTileColumns);  // the last tile may overlap
     const std::int64_t first = ow * kStride - pad_left;

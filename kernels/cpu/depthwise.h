@@ -46,13 +46,13 @@ struct Slice {
   std::int64_t image, row_begin, row_end, channel_begin, channel_end;
 };
 
-// How outputs of [images, rows, columns, channels] are cut into slices. Of small images a slice has so few
-// channels that the rows under a window stay in the first-level cache, of large ones all, so that memory is
-// read in one stream.
+// How outputs of [images, rows, columns, channels] are cut into slices. Of tiny images a slice has so few
+// channels that the rows under a window stay in the first-level cache, of others all, so that memory is read
+// in one stream, ahead of its use.
 struct Slices {
   std::int64_t images, rows, columns, channels;
   std::int64_t least_rows = 1;
-  std::int64_t channel_blocks = columns > 32 ? 1 : std::max<std::int64_t>(channels / channels_wanted(), 1);
+  std::int64_t channel_blocks = columns > 8 ? 1 : std::max<std::int64_t>(channels / channels_wanted(), 1);
   std::int64_t rows_each = std::max(
       least_rows, std::clamp<std::int64_t>(
                       16384 * channel_blocks / std::max<std::int64_t>(columns * channels, 1), 1, 32) *

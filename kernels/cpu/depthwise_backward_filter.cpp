@@ -145,7 +145,7 @@ void sum_stretches(const FilterRows& job, ImageRows& x) {
     x.want(oh, 1);
     const std::int64_t dy_row = shape.out_w * channels;
     const float* dy = job.dy + oh * dy_row;
-    Ahead x_ahead = x.next(), dy_ahead{dy + dy_row, dy + dy_row * std::min<std::int64_t>(2, job.end - oh)};
+    Ahead x_ahead = x.next(1), dy_ahead{dy + dy_row, dy + dy_row * std::min<std::int64_t>(2, job.end - oh)};
     for (std::int64_t strip = 0; strip < strips; ++strip) {
       const std::int64_t ow = shape.out_w * strip / strips, ow_end = shape.out_w * (strip + 1) / strips;
       const std::int64_t first = ow * window.stride_w - window.pad_left;

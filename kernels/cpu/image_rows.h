@@ -35,14 +35,17 @@ class ImageRows {
     const std::int64_t top = oh * shape_.window.stride_h - shape_.window.pad_top;
     const std::int64_t bottom = std::min(top + extent(shape_, count), shape_.in_h);
     for (made_ = std::max(made_, top); made_ < bottom; ++made_) {
-      if (ring_ != nullptr) prologue_.run(image_ + made_ * row_size(), shape_.in_w, begin_, end_ - begin_,
+      if (ring_ == nullptr) continue;
+      prologue_.run(image_ + made_ * row_size(), shape_.in_w, begin_, end_ - begin_,
                     ring_ + offset(made_) + begin_, shape_.in_c);
     }
   }
 
-  // Of the image: what the next call of want(), one row of outputs lower, will normalise.
-  Ahead next() const {
-    const std::int64_t last = std::min(made_ + shape_.window.stride_h, shape_.in_h);
+  // Of the image: what `count` more rows of outputs will read that those wanted did not; only where all
+  // channels are read, in one stretch of memory.
+  Ahead next(std::int64_t count) const {
+    if (end_ - begin_ < shape_.in_c) return {};
+    const std::int64_t last = std::min(made_ + count * shape_.window.stride_h, shape_.in_h);
     return {image_ + made_ * row_size(), image_ + last * row_size()};
   }
 
