@@ -95,8 +95,8 @@ bool has_kernel(const Context& ctx, Args args, const ForGradients& from, const W
 template <class Args>
 std::array<Tensor, 3> gradients(const Context& ctx, Args args, const ForGradients& from,
                                 const WantedGradients& wanted) {
-  args.type = from.x.type();
-  if (ctx.recorder() != nullptr || wanted.count() < 2 || !has_kernel(ctx, args, from, wanted)) return {};
+  args.type = from.dy.type();
+  if (ctx.recorder() != nullptr || !wanted.x || !wanted.w || !has_kernel(ctx, args, from, wanted)) return {};
   std::vector<Tensor> inputs = {from.x, from.w, from.dy};
   if (from.y) inputs.push_back(from.y);
   if (from.scaling) inputs.push_back(from.scaling);

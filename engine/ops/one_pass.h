@@ -15,11 +15,10 @@ struct ForGradients {
 };
 struct WantedGradients {
   bool x, w, bias;
-  int count() const { return int{x} + int{w} + int{bias}; }
 };
 
-// Of x, w and bias; undefined where not wanted. None at all where the device has no kernel for it, where
-// there is little to share, or where a recorder would ask for a second derivative: gradients then are
+// Of x, w and bias; undefined where not wanted. None at all where the device has no kernel for it, where x's
+// and w's are not both wanted, or where a recorder would ask for a second derivative: gradients then are
 // operations of their own. args: all but addresses.
 std::array<Tensor, 3> one_pass_gradients(const Context& ctx, const kernels::MatmulGradients& args,
                                          const ForGradients& from, const WantedGradients& wanted);

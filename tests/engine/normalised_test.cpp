@@ -11,45 +11,47 @@ using test::random_tensor;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
-constexpr double kEpsilon = 1e-3;
-constexpr std::int64_t kChannels = 6;
+constexpr double kNormEpsilon = 1e-3;
+constexpr std::int64_t kImageChannels = 6;
 
-struct Case {
+struct NormalisedCase {
   const char* name;
   Shape image, kernel;
   int stride;  // of a depthwise convolution; 0: 1x1
   Activation activation;
 };
-const Case kCases[] = {
-    {"1x1", {2, 4, 5, kChannels}, {1, 1, kChannels, 4}, 0, Activation::relu6},
-    {"1x1, linear", {3, 3, 3, kChannels}, {1, 1, kChannels, 9}, 0, Activation::none},
-    {"depthwise", {2, 5, 4, kChannels}, {3, 3, kChannels, 1}, 1, Activation::relu6},
-    {"depthwise, stride 2", {2, 6, 7, kChannels}, {3, 3, kChannels, 1}, 2, Activation::silu},
+const NormalisedCase kNormalisedCases[] = {
+    {"1x1", {2, 4, 5, kImageChannels}, {1, 1, kImageChannels, 4}, 0, Activation::relu6},
+    {"1x1, linear", {3, 3, 3, kImageChannels}, {1, 1, kImageChannels, 9}, 0, Activation::none},
+    {"depthwise", {2, 5, 4, kImageChannels}, {3, 3, kImageChannels, 1}, 1, Activation::relu6},
+    {"depthwise, stride 2", {2, 6, 7, kImageChannels}, {3, 3, kImageChannels, 1}, 2, Activation::silu},
 };
 
-ops::ConvOptions options_of(const Case& of) { return {.stride = of.stride, .padding = ops::Padding::same}; }
+ops::ConvOptions options_of(const NormalisedCase& of) {
+  return {.stride = of.stride, .padding = ops::Padding::same};
+}
 
 // in: x, gamma, beta, kernel.
-Tensor by_reader(const Context& ctx, const Case& of, std::span<const Tensor> in) {
-  const auto image = ops::batch_norm_by_reader(ctx, in[0], in[1], in[2], kEpsilon, of.activation);
+Tensor by_reader(const Context& ctx, const NormalisedCase& of, std::span<const Tensor> in) {
+  const auto image = ops::batch_norm_by_reader(ctx, in[0], in[1], in[2], kNormEpsilon, of.activation);
   return of.stride == 0 ? ops::pointwise_conv2d(ctx, image, in[3])
                         : ops::depthwise_conv2d(ctx, image, in[3], options_of(of));
 }
 
-Tensor before(const Context& ctx, const Case& of, std::span<const Tensor> in) {
-  const Tensor image = ops::batch_norm_training(ctx, in[0], in[1], in[2], kEpsilon, of.activation).y;
+Tensor before(const Context& ctx, const NormalisedCase& of, std::span<const Tensor> in) {
+  const Tensor image = ops::batch_norm_training(ctx, in[0], in[1], in[2], kNormEpsilon, of.activation).y;
   return of.stride == 0 ? ops::conv2d(ctx, image, in[3], {}, {})
                         : ops::depthwise_conv2d(ctx, image, in[3], {}, options_of(of));
 }
 
-std::vector<Tensor> inputs_of(const Context& ctx, const Case& of) {
-  return {random_tensor(ctx, of.image, 1, -2, 3), random_tensor(ctx, {kChannels}, 2, 0.5, 2),
-          random_tensor(ctx, {kChannels}, 3), random_tensor(ctx, of.kernel, 4)};
+std::vector<Tensor> inputs_of(const Context& ctx, const NormalisedCase& of) {
+  return {random_tensor(ctx, of.image, 1, -2, 3), random_tensor(ctx, {kImageChannels}, 2, 0.5, 2),
+          random_tensor(ctx, {kImageChannels}, 3), random_tensor(ctx, of.kernel, 4)};
 }
 
 TEST(NormalisedConvolution, HasTheNumbersAndGradientsOfNormalisingBefore) {
   const Context ctx = test::reference_context();
-  for (const Case& of : kCases) {
+  for (const NormalisedCase& of : kNormalisedCases) {
     SCOPED_TRACE(of.name);
     const std::vector<Tensor> in = inputs_of(ctx, of);
     const test::Function f = [&](const Context& run, std::span<const Tensor> given) {
@@ -74,7 +76,7 @@ TEST(NormalisedConvolution, HasTheNumbersAndGradientsOfNormalisingBefore) {
 // By central differences, which know nothing of either way.
 TEST(NormalisedConvolution, HasGradients) {
   const Context ctx = test::reference_context();
-  for (const Case& of : kCases) {
+  for (const NormalisedCase& of : kNormalisedCases) {
     if (of.activation == Activation::relu6) continue;  // kinks: see the test above
     SCOPED_TRACE(of.name);
     test::check_gradients(
@@ -88,7 +90,7 @@ TEST(NormalisedConvolution, HasTheBitsOfNormalisingBeforeOnTheProcessor) {
   const Context doubles = test::reference_context();
   for (const int threads : {1, 3}) {
     const Context ctx(Device::cpu(threads));
-    for (const Case& of : kCases) {
+    for (const NormalisedCase& of : kNormalisedCases) {
       SCOPED_TRACE(of.name);
       std::vector<Tensor> in;
       for (const Tensor& input : inputs_of(doubles, of)) {
@@ -126,7 +128,7 @@ TEST(NormalisedConvolution, TakesTheMemoryOfOneImage) {
     Tape tape;
     for (const Tensor& input : in) tape.watch(input);
     const std::size_t used = ctx.device()->allocator().statistics().bytes_in_use;
-    const Tensor y = function(ctx.with_recorder(&tape), kCases[0], std::span<const Tensor>(in));
+    const Tensor y = function(ctx.with_recorder(&tape), kNormalisedCases[0], std::span<const Tensor>(in));
     return static_cast<double>(ctx.device()->allocator().statistics().bytes_in_use - used) /
            static_cast<double>(x.spec().bytes());
   };
@@ -136,22 +138,22 @@ TEST(NormalisedConvolution, TakesTheMemoryOfOneImage) {
 
 TEST(NormalisedConvolution, RefusesKernelsThatDoNotFit) {
   const Context ctx = test::reference_context();
-  const std::vector<Tensor> in = inputs_of(ctx, kCases[0]);
-  const auto image = ops::batch_norm_by_reader(ctx, in[0], in[1], in[2], kEpsilon);
+  const std::vector<Tensor> in = inputs_of(ctx, kNormalisedCases[0]);
+  const auto image = ops::batch_norm_by_reader(ctx, in[0], in[1], in[2], kNormEpsilon);
   const auto of = [&](const Shape& shape) { return random_tensor(ctx, shape, 5); };
   EXPECT_THAT(
       [&] {
-        ops::pointwise_conv2d(ctx, image, of({1, 1, kChannels + 1, 4}));
+        ops::pointwise_conv2d(ctx, image, of({1, 1, kImageChannels + 1, 4}));
       },
       ThrowsMessage<ShapeError>(HasSubstr("a kernel [1, 1, channels, out]")));
   EXPECT_THAT(
       [&] {
-        ops::pointwise_conv2d(ctx, image, of({3, 3, kChannels, 4}));
+        ops::pointwise_conv2d(ctx, image, of({3, 3, kImageChannels, 4}));
       },
       ThrowsMessage<ShapeError>(HasSubstr("a kernel [1, 1, channels, out]")));
   EXPECT_THAT(
       [&] {
-        ops::depthwise_conv2d(ctx, image, of({3, 3, kChannels - 1, 1}), {});
+        ops::depthwise_conv2d(ctx, image, of({3, 3, kImageChannels - 1, 1}), {});
       },
       ThrowsMessage<ShapeError>(HasSubstr("a kernel [h, w, image channels, multiplier]")));
 }
