@@ -7,6 +7,7 @@ namespace pila::kernels::cpu {
 
 void add_matmul_kernels(KernelTable& table);
 void add_rounded_matmul_kernels(KernelTable& table);
+void add_matmul_gradients_kernels(KernelTable& table);
 void add_conv_kernels(KernelTable& table);
 void add_depthwise_kernels(KernelTable& table);
 void add_norm_kernels(KernelTable& table);

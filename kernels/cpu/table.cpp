@@ -20,6 +20,7 @@ const KernelTable& table() {
     table.lacks_bf16 = has_bfloat16() ? nullptr : kBFloat16Feature;
     add_matmul_kernels(table);
     add_rounded_matmul_kernels(table);
+    add_matmul_gradients_kernels(table);
     add_image_conv_kernels(table);
     add_conv_kernels(table);
     add_activation_kernels(table);
