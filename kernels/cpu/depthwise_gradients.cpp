@@ -163,6 +163,22 @@ class GradientRows {
     return made;
   }
 
+  // What will be read behind step `step`, all channels of it.
+  GradientAhead next(std::int64_t image, std::int64_t step) const {
+    if (task_.channel_end - task_.channel_begin < channels_) return {};
+    const auto some = [&](const void* from, std::int64_t count, std::int64_t size, std::int64_t begin,
+                          std::int64_t end) -> Ahead {
+      if (from == nullptr) return {};
+      const float* image_begin = static_cast<const float*>(from) + image * count * size;
+      return {image_begin + std::min(begin, count) * size, image_begin + std::min(end, count) * size};
+    };
+    const GradientAxis &rows = axes_.rows, &columns = axes_.columns;
+    const std::int64_t x = rows.first(step + 1), y = rows.newest(step + 1);
+    const std::int64_t x_size = columns.in * channels_, y_size = columns.out * channels_;
+    return {some(args_.x, rows.in, x_size, x, x + rows.stride), some(args_.y, rows.out, y_size, y, y + 1),
+            some(args_.dy, rows.out, y_size, y, y + 1)};
+  }
+
   void walk_step(std::int64_t image, std::int64_t step) {
     const GradientAxis &rows = axes_.rows, &columns = axes_.columns;
     GradientStretch all{};
@@ -179,6 +195,8 @@ class GradientRows {
     all.w_tap = static_cast<std::size_t>(channels_);
     all.sums_tap = static_cast<std::size_t>(sums_tap());
 
+    GradientAhead ahead = next(image, step);
+    all.ahead = &ahead;
     const std::int64_t first_step = columns.stride == 2 ? columns.pad / 2 : 0;  // that holds a column
     const Blocks stretches(columns.steps() - first_step, kStretch, 1);
     for (std::int64_t i = 0; i < stretches.count; ++i) {

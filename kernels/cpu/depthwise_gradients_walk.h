@@ -13,10 +13,23 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/cpu/ahead.h"
 #include "kernels/cpu/simd_lanes.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
+
+// What the next step will read.
+struct GradientAhead {
+  Ahead x, y, dy;
+
+  template <int kInputs>
+  HWY_INLINE void fetch() {
+    PILA_UNROLL for (int i = 0; i < kInputs; ++i) x.fetch();
+    y.fetch();
+    dy.fetch();
+  }
+};
 
 // A stretch of columns, one vector of channels.
 struct GradientStretch {
@@ -31,6 +44,7 @@ struct GradientStretch {
   std::size_t w_tap;  // from one tap's weights to the next
   float* sums;
   std::size_t sums_tap;
+  GradientAhead* ahead;
 };
 
 // Nine weights, or what is to be added to their gradients.
@@ -80,11 +94,13 @@ HWY_INLINE void walk_ones(Lanes lanes, const GradientStretch& stretch) {
   }
   const float *next0 = stretch.g[0] + 2 * kFloatLanes, *next1 = stretch.g[1] + 2 * kFloatLanes,
               *next2 = stretch.g[2] + 2 * kFloatLanes;
-  std::size_t at = 0, ahead = 0;
-  for (std::int64_t t = 0; t < stretch.steps; ++t, at += stretch.pixel, ahead += kFloatLanes) {
-    g[0][2] = hn::LoadU(d, next0 + ahead);
-    g[1][2] = hn::LoadU(d, next1 + ahead);
-    g[2][2] = hn::LoadU(d, next2 + ahead);
+  std::size_t at = 0, g_at = 0;
+  GradientAhead ahead = *stretch.ahead;
+  for (std::int64_t t = 0; t < stretch.steps; ++t, at += stretch.pixel, g_at += kFloatLanes) {
+    ahead.fetch<1>();
+    g[0][2] = hn::LoadU(d, next0 + g_at);
+    g[1][2] = hn::LoadU(d, next1 + g_at);
+    g[2][2] = hn::LoadU(d, next2 + g_at);
     GradientPixel<kDx, kDw> pixel;
     if (kDw) pixel.x = lanes.load(stretch.x[0] + at);
     PILA_UNROLL for (int r = 0; r < 3; ++r) {
@@ -96,6 +112,7 @@ HWY_INLINE void walk_ones(Lanes lanes, const GradientStretch& stretch) {
       g[r][1] = g[r][2];
     }
   }
+  *stretch.ahead = ahead;
   if (kDw) dw.add_to(stretch.sums, stretch.sums_tap);
 }
 
@@ -104,7 +121,7 @@ HWY_INLINE void walk_ones(Lanes lanes, const GradientStretch& stretch) {
 template <bool kDx, bool kDw, bool kTop, bool kBottom, class Lanes>
 class WalkPairs {
  public:
-  WalkPairs(Lanes use, const GradientStretch& along) : lanes(use), stretch(along) {}
+  WalkPairs(Lanes use, const GradientStretch& along) : lanes(use), stretch(along), ahead(*along.ahead) {}
 
   HWY_INLINE void run() {
     const FloatTag d;
@@ -114,23 +131,25 @@ class WalkPairs {
     before[1] = hn::LoadU(d, stretch.g[1]);
     const std::int64_t end = stretch.steps - (stretch.right_outside ? 1 : 0);
     std::int64_t t = 0;
-    std::size_t at = 0, ahead = kFloatLanes;
+    std::size_t at = 0, g_at = kFloatLanes;
     if (stretch.left_outside) {
-      step<false, true>(at, ahead);
-      ++t, at += 2 * stretch.pixel, ahead += kFloatLanes;
+      step<false, true>(at, g_at);
+      ++t, at += 2 * stretch.pixel, g_at += kFloatLanes;
     }
-    for (; t < end; ++t, at += 2 * stretch.pixel, ahead += kFloatLanes) step<true, true>(at, ahead);
-    if (stretch.right_outside) step<true, false>(at, ahead);
+    for (; t < end; ++t, at += 2 * stretch.pixel, g_at += kFloatLanes) step<true, true>(at, g_at);
+    if (stretch.right_outside) step<true, false>(at, g_at);
+    *stretch.ahead = ahead;
     if (kDw) dw.add_to(stretch.sums, stretch.sums_tap);
   }
 
  private:
   template <bool kLeft, bool kRight>
-  HWY_INLINE void step(std::size_t at, std::size_t ahead) {
+  HWY_INLINE void step(std::size_t at, std::size_t g_at) {
     const FloatTag d;
+    ahead.template fetch<4>();
     FloatVector g[2];
-    if (kTop) g[0] = hn::LoadU(d, stretch.g[0] + ahead);
-    g[1] = hn::LoadU(d, stretch.g[1] + ahead);
+    if (kTop) g[0] = hn::LoadU(d, stretch.g[0] + g_at);
+    g[1] = hn::LoadU(d, stretch.g[1] + g_at);
     if (kTop && kLeft) {
       pixel(0, at, [&](auto& sum) HWY_ATTR {
         sum.add(before[0], w.at[2][2], dw.at[2][2]);
@@ -168,6 +187,7 @@ class WalkPairs {
 
   const Lanes lanes;
   const GradientStretch& stretch;
+  GradientAhead ahead;
   Taps3x3 w, dw;
   FloatVector before[2];  // the column of g before the next one
 };
