@@ -15,42 +15,41 @@
 HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
 
-// A stretch of a row of outputs, one vector of channels, on its way into the ring.
-struct SlopeStretch {
+// A row of outputs on its way into the ring.
+struct SlopeRow {
   const float* y;  // null where there is no activation
   const float* dy;
   std::size_t pixel;  // from one column to the next
   std::int64_t columns;
-  float* g;
-  float* sum;  // null where the row is another task's
 };
 
+// One vector of channels. total: null where the row's sums are another task's.
 template <Activation kKind, class Lanes>
-HWY_INLINE void through_slope(Lanes lanes, const SlopeStretch& stretch) {
+HWY_INLINE void through_slope(Lanes lanes, const SlopeRow& row, std::size_t channel, float* g, float* total) {
   const FloatTag d;
   auto sum = hn::Zero(d);
-  std::size_t at = 0;
-  float* g = stretch.g;
-  for (std::int64_t t = 0; t < stretch.columns; ++t, at += stretch.pixel, g += kFloatLanes) {
-    auto v = lanes.load(stretch.dy + at);
-    if (kKind != Activation::none) v = gradient_from_kept<kKind>(d, lanes.load(stretch.y + at), v);
+  std::size_t at = channel;
+  for (std::int64_t t = 0; t < row.columns; ++t, at += row.pixel, g += kFloatLanes) {
+    auto v = lanes.load(row.dy + at);
+    if (kKind != Activation::none) v = gradient_from_kept<kKind>(d, lanes.load(row.y + at), v);
     sum = hn::Add(sum, v);
     hn::StoreU(v, d, g);
   }
-  if (stretch.sum != nullptr) hn::StoreU(hn::Add(hn::LoadU(d, stretch.sum), sum), d, stretch.sum);
+  if (total != nullptr) hn::StoreU(hn::Add(hn::LoadU(d, total), sum), d, total);
 }
 
 template <class Lanes>
-HWY_INLINE void through_slope(Lanes lanes, Activation kind, const SlopeStretch& stretch) {
+HWY_INLINE void through_slope(Lanes lanes, Activation kind, const SlopeRow& row, std::size_t channel,
+                              float* g, float* total) {
   switch (kind) {
     case Activation::relu:
-      return through_slope<Activation::relu>(lanes, stretch);
+      return through_slope<Activation::relu>(lanes, row, channel, g, total);
     case Activation::relu6:
-      return through_slope<Activation::relu6>(lanes, stretch);
+      return through_slope<Activation::relu6>(lanes, row, channel, g, total);
     case Activation::sigmoid:
-      return through_slope<Activation::sigmoid>(lanes, stretch);
+      return through_slope<Activation::sigmoid>(lanes, row, channel, g, total);
     default:
-      return through_slope<Activation::none>(lanes, stretch);
+      return through_slope<Activation::none>(lanes, row, channel, g, total);
   }
 }
 
@@ -58,27 +57,14 @@ HWY_INLINE void through_slope(Lanes lanes, Activation kind, const SlopeStretch& 
 constexpr bool kFewRegisters = HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3;
 
 template <bool kDx, bool kDw, class Lanes>
-HWY_INLINE void walk(Lanes lanes, const GradientStretch& stretch) {
-  if (stretch.g[2] != nullptr) {
-    walk_ones<kDx, kDw>(lanes, stretch);
-  } else if (!stretch.inside[0]) {
-    WalkPairs<kDx, kDw, false, true, Lanes>(lanes, stretch).run();
-  } else if (!stretch.inside[1]) {
-    WalkPairs<kDx, kDw, true, false, Lanes>(lanes, stretch).run();
+HWY_INLINE void walk_along(Lanes lanes, std::int64_t stride, GradientWalk& walk,
+                           const GradientVector& vector) {
+  if (stride == 1) {
+    WalkOnes<kDx, kDw, Lanes>(lanes, walk, vector).run();
   } else {
-    WalkPairs<kDx, kDw, true, true, Lanes>(lanes, stretch).run();
+    WalkPairs<kDx, kDw, Lanes>(lanes, walk, vector).run();
   }
 }
-
-template <class Lanes>
-HWY_INLINE void walk(Lanes lanes, bool dx, bool dw, const GradientStretch& stretch) {
-  if (dx && dw && !kFewRegisters) return walk<true, true>(lanes, stretch);
-  if (dx) walk<true, false>(lanes, stretch);
-  if (dw) walk<false, true>(lanes, stretch);
-}
-
-// Columns at a time: their numbers stay in the first-level cache while all channels go by.
-constexpr std::int64_t kStretch = 16;
 
 class GradientRows {
  public:
@@ -93,7 +79,8 @@ class GradientRows {
         channels_(args.shape.in_c),
         prologue_(args.prologue, channels_),
         width_(axes_.ring_columns()),
-        row_(width_ * round_up(task.channel_end - task.channel_begin, kFloatLanes)) {}
+        row_(width_ * round_up(task.channel_end - task.channel_begin, kFloatLanes)),
+        sums_tap_(gradient_sums_tap(channels_)) {}
 
   void run() {
     std::fill_n(ring_.g, (axes_.ring_rows() + 1) * row_, 0.0f);
@@ -102,9 +89,11 @@ class GradientRows {
       for (std::int64_t oh = rows.oldest(task_.step_begin); oh < rows.newest(task_.step_begin); ++oh) {
         make(image, oh, task_.step_begin == 0);
       }
-      for (std::int64_t step = task_.step_begin; step < task_.step_end; ++step) {
-        make(image, rows.newest(step), true);
-        if (args_.dx != nullptr || args_.dw != nullptr) walk_step(image, step);
+      const std::int64_t each = axes_.steps_each();
+      for (std::int64_t step = task_.step_begin; step < task_.step_end; step += each) {
+        const std::int64_t end = std::min(step + each, task_.step_end);
+        for (std::int64_t i = step; i < end; ++i) make(image, rows.newest(i), true);
+        if (args_.dx != nullptr || args_.dw != nullptr) walk(image, step, end);
       }
     }
     if (past_caches_) finish_past_caches();
@@ -126,91 +115,110 @@ class GradientRows {
     if (c < task_.channel_end) body(FirstLanes{static_cast<std::size_t>(task_.channel_end - c)}, c);
   }
 
-  // Puts the gradients of row `oh` of the outputs into the ring.
+  // Puts the gradients of row `oh` of the outputs into the ring; own: and adds them to the bias's sums.
   void make(std::int64_t image, std::int64_t oh, bool own) {
     const GradientAxis& columns = axes_.columns;
     if (oh < 0 || oh >= axes_.rows.out) return;
-    const std::int64_t start = (image * axes_.rows.out + oh) * columns.out;
+    const std::int64_t at = (image * axes_.rows.out + oh) * columns.out * channels_;
+    SlopeRow row;
+    row.y = args_.activation == Activation::none ? nullptr : static_cast<const float*>(args_.y) + at;
+    row.dy = static_cast<const float*>(args_.dy) + at;
+    row.pixel = static_cast<std::size_t>(channels_);
+    row.columns = columns.out;
     float* g = ring_row(oh) - columns.oldest(0) * static_cast<std::int64_t>(kFloatLanes);
-    const Blocks stretches(columns.out, kStretch, 1);
-    for (std::int64_t i = 0; i < stretches.count; ++i) {
-      const std::int64_t ow = stretches.begin(i);
-      const std::int64_t at = (start + ow) * channels_;
-      for_vectors([&](auto lanes, std::int64_t c) HWY_ATTR {
-        SlopeStretch stretch;
-        stretch.y = static_cast<const float*>(args_.y) + at + c;
-        stretch.dy = static_cast<const float*>(args_.dy) + at + c;
-        stretch.pixel = static_cast<std::size_t>(channels_);
-        stretch.columns = stretches.end(i) - ow;
-        stretch.g = g + (c - task_.channel_begin) * width_ + ow * static_cast<std::int64_t>(kFloatLanes);
-        stretch.sum = own ? sums_of(c) + 9 * sums_tap() : nullptr;
-        through_slope(lanes, args_.activation, stretch);
-      });
-    }
+    for_vectors([&](auto lanes, std::int64_t c) HWY_ATTR {
+      through_slope(lanes, args_.activation, row, static_cast<std::size_t>(c),
+                    g + (c - task_.channel_begin) * width_, own ? sums_ + 9 * sums_tap_ + c : nullptr);
+    });
   }
 
-  std::int64_t sums_tap() const { return gradient_sums_tap(channels_); }
-  float* sums_of(std::int64_t channel) const { return sums_ + channel; }
-
-  // Row `ih` of x, behind the prologue.
-  const float* read_row(std::int64_t image, std::int64_t ih) {
+  // Row `ih` of x, behind the prologue: then it lies in row `place` of the worker's memory.
+  const float* read_row(std::int64_t image, std::int64_t ih, std::int64_t place) const {
+    if (args_.dw == nullptr) return nullptr;
     const std::int64_t size = axes_.columns.in * channels_;
     const float* x = static_cast<const float*>(args_.x) + (image * axes_.rows.in + ih) * size;
-    if (args_.dw == nullptr || !prologue_.exists()) return x;
-    float* made = ring_.x + ih % 2 * size;
+    if (!prologue_.exists()) return x;
+    float* made = ring_.x + place * size;
     prologue_.run(x, axes_.columns.in, task_.channel_begin, task_.channel_end - task_.channel_begin,
                   made + task_.channel_begin, channels_);
     return made;
   }
 
-  void walk_step(std::int64_t image, std::int64_t step) {
+  float* dx_row(std::int64_t image, std::int64_t ih) const {
+    if (args_.dx == nullptr) return nullptr;
+    return static_cast<float*>(args_.dx) + (image * axes_.rows.in + ih) * axes_.columns.in * channels_;
+  }
+
+  // What will be read behind step `end`, where the task takes all channels: of this image or the next.
+  GradientAhead next(std::int64_t image, std::int64_t end) const {
+    if (task_.channel_end - task_.channel_begin < channels_) return {};
+    const auto rows_of = [&](const void* tensor, std::int64_t rows, std::int64_t size, std::int64_t first,
+                             std::int64_t count) -> Ahead {
+      if (tensor == nullptr) return {};
+      const std::int64_t begin = image * rows + std::min(first, rows);
+      const std::int64_t behind = std::min(begin + count, args_.shape.batch * rows);
+      return {static_cast<const float*>(tensor) + begin * size,
+              static_cast<const float*>(tensor) + behind * size};
+    };
     const GradientAxis &rows = axes_.rows, &columns = axes_.columns;
-    GradientStretch all{};
-    for (int r = 0; r < rows.stride; ++r) {
-      const std::int64_t ih = rows.first(step) + r;
-      all.inside[r] = ih >= 0 && ih < rows.in;
-      if (!all.inside[r]) continue;
-      all.x[r] = read_row(image, ih);
-      all.dx[r] = static_cast<float*>(args_.dx) + (image * rows.in + ih) * columns.in * channels_;
-    }
-    if (!all.inside[0] && !all.inside[1]) return;
-    for (int r = 0; r < axes_.ring_rows(); ++r) all.g[r] = ring_row(rows.oldest(step) + r);
-    all.pixel = static_cast<std::size_t>(channels_);
-    all.w_tap = static_cast<std::size_t>(channels_);
-    all.sums_tap = static_cast<std::size_t>(sums_tap());
-
-    const std::int64_t first_step = columns.stride == 2 ? columns.pad / 2 : 0;  // that holds a column
-    const Blocks stretches(columns.steps() - first_step, kStretch, 1);
-    for (std::int64_t i = 0; i < stretches.count; ++i) {
-      const std::int64_t begin = first_step + stretches.begin(i), end = first_step + stretches.end(i);
-      const std::int64_t at = columns.first(begin) * channels_;
-      GradientStretch stretch = all;
-      stretch.steps = end - begin;
-      stretch.left_outside = columns.first(begin) < 0;
-      stretch.right_outside = columns.first(end) > columns.in;
-      for_vectors([&](auto lanes, std::int64_t c) HWY_ATTR {
-        for (int r = 0; r < 2; ++r) {
-          stretch.x[r] = all.x[r] + at + c;
-          stretch.dx[r] = all.dx[r] + at + c;
-        }
-        for (int r = 0; r < axes_.ring_rows(); ++r) {
-          stretch.g[r] =
-              all.g[r] + (c - task_.channel_begin) * width_ + begin * static_cast<std::int64_t>(kFloatLanes);
-        }
-        stretch.w = static_cast<const float*>(args_.w) + c;
-        stretch.sums = sums_of(c);
-        walk_vector(lanes, stretch);
-      });
-    }
+    const std::int64_t count = axes_.steps_each(), made = rows.newest(end);
+    const std::int64_t x_size = columns.in * channels_, y_size = columns.out * channels_;
+    return {rows_of(args_.dw == nullptr ? nullptr : args_.x, rows.in, x_size, rows.first(end),
+                    count * rows.stride),
+            rows_of(args_.y, rows.out, y_size, made, count),
+            rows_of(args_.dy, rows.out, y_size, made, count)};
   }
 
+  // Steps [begin, end).
+  void walk(std::int64_t image, std::int64_t begin, std::int64_t end) {
+    const GradientAxis &rows = axes_.rows, &columns = axes_.columns;
+    const std::int64_t first_column = columns.stride == 2 ? columns.pad / 2 : 0;  // the first with an input
+    const std::int64_t x_offset = columns.first(first_column) * channels_;
+    GradientWalk walk{};
+    for (std::int64_t i = 0; i < end - begin; ++i) {
+      GradientWalk::Step& step = walk.steps[i];
+      for (std::int64_t r = 0; r < rows.stride; ++r) {
+        const std::int64_t ih = rows.first(begin + i) + r;
+        step.inside[r] = ih >= 0 && ih < rows.in;
+        if (!step.inside[r]) continue;
+        step.x[r] = read_row(image, ih, i * rows.stride + r);
+        step.dx[r] = dx_row(image, ih);
+        if (args_.dw != nullptr) step.x[r] += x_offset;
+        if (args_.dx != nullptr) step.dx[r] += x_offset;
+      }
+    }
+    for (std::int64_t i = 0; i < end - begin + rows.older(); ++i) {
+      walk.g[i] = ring_row(rows.oldest(begin) + i) + first_column * static_cast<std::int64_t>(kFloatLanes);
+    }
+    walk.count = end - begin;
+    walk.columns = columns.steps() - first_column;
+    walk.pixel = static_cast<std::size_t>(channels_);
+    walk.left_outside = columns.first(first_column) < 0;
+    walk.right_outside = columns.first(columns.steps()) > columns.in;
+    walk.ahead = next(image, end);
+    for_vectors([&](auto lanes, std::int64_t c) HWY_ATTR {
+      walk_vector(lanes, walk,
+                  {static_cast<std::size_t>(c), static_cast<std::size_t>((c - task_.channel_begin) * width_),
+                   static_cast<const float*>(args_.w) + c, static_cast<std::size_t>(channels_), sums_ + c,
+                   static_cast<std::size_t>(sums_tap_)});
+    });
+  }
+
+  HWY_INLINE void walk_vector(AllLanes lanes, GradientWalk& walk, const GradientVector& vector) const {
+    past_caches_ ? walk_either(AllLanesPastCaches(), walk, vector) : walk_either(lanes, walk, vector);
+  }
+  HWY_INLINE void walk_vector(FirstLanes lanes, GradientWalk& walk, const GradientVector& vector) const {
+    walk_either(lanes, walk, vector);
+  }
   template <class Lanes>
-  HWY_INLINE void walk_vector(Lanes lanes, const GradientStretch& stretch) {
-    walk(lanes, args_.dx != nullptr, args_.dw != nullptr, stretch);
-  }
-  HWY_INLINE void walk_vector(AllLanes lanes, const GradientStretch& stretch) {
+  HWY_INLINE void walk_either(Lanes lanes, GradientWalk& walk, const GradientVector& vector) const {
+    const std::int64_t stride = axes_.columns.stride;
     const bool dx = args_.dx != nullptr, dw = args_.dw != nullptr;
-    past_caches_ ? walk(AllLanesPastCaches(), dx, dw, stretch) : walk(lanes, dx, dw, stretch);
+    if (dx && dw && !kFewRegisters) {
+      return walk_along<true, true>(lanes, stride, walk, vector);
+    }
+    if (dx) walk_along<true, false>(lanes, stride, walk, vector);
+    if (dw) walk_along<false, true>(lanes, stride, walk, vector);
   }
 
   const DepthwiseGradients& args_;
@@ -222,6 +230,7 @@ class GradientRows {
   const std::int64_t channels_;
   const RowPrologue prologue_;
   const std::int64_t width_, row_;  // of a ring's row: columns, and numbers
+  const std::int64_t sums_tap_;
 };
 
 void gradients_task(const DepthwiseGradients& args, const GradientTask& task, const GradientRing& ring,
@@ -261,7 +270,8 @@ struct GradientScratch {
     sums = scratch.take<float>(tasks.sums() * sums_size);
     g_size = (axes.ring_rows() + 1) * axes.ring_columns() * channels;
     g = scratch.take<float>(threads * g_size);
-    x_size = args.prologue.scaling == nullptr ? 0 : 2 * shape.in_w * shape.in_c;
+    x_size =
+        args.prologue.scaling == nullptr ? 0 : axes.steps_each() * axes.rows.stride * shape.in_w * shape.in_c;
     x = scratch.take<float>(threads * x_size);
     bytes = scratch.bytes();
   }

@@ -15,6 +15,8 @@ namespace pila::kernels::cpu {
 
 constexpr std::int64_t kGradientSums = 10;  // per channel: of nine weights and the bias
 
+constexpr std::int64_t kMaxGradientSteps = 8;  // of rows at a time
+
 // Rows or columns.
 struct GradientAxis {
   std::int64_t in, out, stride, pad;
@@ -40,8 +42,13 @@ struct GradientAxes {
       : rows{shape.in_h, shape.out_h, shape.window.stride_h, shape.window.pad_top},
         columns{shape.in_w, shape.out_w, shape.window.stride_w, shape.window.pad_left} {}
 
+  // Steps of rows at a time: of narrow images several, so that a channel's weights and sums are fetched once
+  // for many pixels.
+  std::int64_t steps_each() const {
+    return std::clamp<std::int64_t>(64 / columns.steps(), 1, kMaxGradientSteps);
+  }
   std::int64_t ring_columns() const { return columns.steps() + columns.older(); }
-  std::int64_t ring_rows() const { return rows.older() + 1; }
+  std::int64_t ring_rows() const { return rows.older() + steps_each(); }
 };
 
 // A task's part of the work, and where its sums go.
@@ -91,7 +98,7 @@ constexpr std::int64_t gradient_sums_tap(std::int64_t channels) { return round_u
 // One worker's memory.
 struct GradientRing {
   float* g;  // ring_rows() rows of [channels, ring_columns()], vector by vector, and one of zeros
-  float* x;  // two rows of x behind the prologue, where there is one
+  float* x;  // x behind the prologue, where there is one: the rows of steps_each() steps
 };
 
 }  // namespace pila::kernels::cpu

@@ -13,20 +13,43 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/cpu/ahead.h"
+#include "kernels/cpu/depthwise_gradients.h"
 #include "kernels/cpu/simd_lanes.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
 
-// A stretch of columns, one vector of channels.
-struct GradientStretch {
-  bool inside[2];     // which of a step's rows lie inside the image
-  const float* x[2];  // the first step's first column
-  float* dx[2];
-  std::size_t pixel;  // from one column to the next
-  const float* g[3];  // what the first step sees, the uppermost row first; null where there are but two
-  std::int64_t steps;
-  bool left_outside, right_outside;  // the first, the last column
+// What the next steps will read.
+struct GradientAhead {
+  Ahead x, y, dy;
+
+  template <int kInputs>
+  HWY_INLINE void fetch() {
+    PILA_UNROLL for (int i = 0; i < kInputs; ++i) x.fetch();
+    y.fetch();
+    dy.fetch();
+  }
+};
+
+// Some steps of rows, from the first step's first column on.
+struct GradientWalk {
+  struct Step {
+    bool inside[2];  // which of its rows lie inside the image
+    const float* x[2];
+    float* dx[2];
+  };
+  Step steps[kMaxGradientSteps];
+  const float* g[kMaxGradientSteps + 2];  // what the first step sees, the uppermost row first, and so on
+  std::int64_t count, columns;            // of steps: rows and columns
+  std::size_t pixel;                      // from one column of x and dx to the next
+  bool left_outside, right_outside;       // the first, the last column
+  GradientAhead ahead;
+};
+
+// One vector of channels.
+struct GradientVector {
+  std::size_t channel, g;  // where it begins, in pixels and in rows of g
   const float* w;
   std::size_t w_tap;  // from one tap's weights to the next
   float* sums;
@@ -66,110 +89,163 @@ struct GradientPixel {
   }
 };
 
-// With stride 1 column i is read by the outputs in columns i to i + 2 of g.
+// With stride 1 column i is read by the outputs in columns i to i + 2 of g; rows likewise.
 template <bool kDx, bool kDw, class Lanes>
-HWY_INLINE void walk_ones(Lanes lanes, const GradientStretch& stretch) {
-  const FloatTag d;
-  Taps3x3 w, dw;
-  if (kDx) w.load(lanes, stretch.w, stretch.w_tap);
-  dw.clear();
-  FloatVector g[3][3];
-  PILA_UNROLL for (int r = 0; r < 3; ++r) {
-    g[r][0] = hn::LoadU(d, stretch.g[r]);
-    g[r][1] = hn::LoadU(d, stretch.g[r] + kFloatLanes);
-  }
-  const float *next0 = stretch.g[0] + 2 * kFloatLanes, *next1 = stretch.g[1] + 2 * kFloatLanes,
-              *next2 = stretch.g[2] + 2 * kFloatLanes;
-  std::size_t at = 0, ahead = 0;
-  for (std::int64_t t = 0; t < stretch.steps; ++t, at += stretch.pixel, ahead += kFloatLanes) {
-    g[0][2] = hn::LoadU(d, next0 + ahead);
-    g[1][2] = hn::LoadU(d, next1 + ahead);
-    g[2][2] = hn::LoadU(d, next2 + ahead);
-    GradientPixel<kDx, kDw> pixel;
-    if (kDw) pixel.x = lanes.load(stretch.x[0] + at);
-    PILA_UNROLL for (int r = 0; r < 3; ++r) {
-      PILA_UNROLL for (int c = 0; c < 3; ++c) pixel.add(g[r][c], w.at[2 - r][2 - c], dw.at[2 - r][2 - c]);
-    }
-    if (kDx) lanes.put(pixel.dx, stretch.dx[0] + at);
-    PILA_UNROLL for (int r = 0; r < 3; ++r) {
-      g[r][0] = g[r][1];
-      g[r][1] = g[r][2];
-    }
-  }
-  if (kDw) dw.add_to(stretch.sums, stretch.sums_tap);
-}
-
-// With stride 2 the first column of pair i is read by the outputs in columns i and i + 1 of g, through taps 2
-// and 0, and the second by the latter, through tap 1; rows likewise.
-template <bool kDx, bool kDw, bool kTop, bool kBottom, class Lanes>
-class WalkPairs {
+class WalkOnes {
  public:
-  WalkPairs(Lanes use, const GradientStretch& along) : lanes(use), stretch(along) {}
+  WalkOnes(Lanes lanes, GradientWalk& walk, const GradientVector& vector)
+      : lanes_(lanes), walk_(walk), vector_(vector), ahead_(walk.ahead) {}
 
   HWY_INLINE void run() {
-    const FloatTag d;
-    if (kDx) w.load(lanes, stretch.w, stretch.w_tap);
-    dw.clear();
-    if (kTop) before[0] = hn::LoadU(d, stretch.g[0]);
-    before[1] = hn::LoadU(d, stretch.g[1]);
-    const std::int64_t end = stretch.steps - (stretch.right_outside ? 1 : 0);
-    std::int64_t t = 0;
-    std::size_t at = 0, ahead = kFloatLanes;
-    if (stretch.left_outside) {
-      step<false, true>(at, ahead);
-      ++t, at += 2 * stretch.pixel, ahead += kFloatLanes;
-    }
-    for (; t < end; ++t, at += 2 * stretch.pixel, ahead += kFloatLanes) step<true, true>(at, ahead);
-    if (stretch.right_outside) step<true, false>(at, ahead);
-    if (kDw) dw.add_to(stretch.sums, stretch.sums_tap);
+    if (kDx) w_.load(lanes_, vector_.w, vector_.w_tap);
+    dw_.clear();
+    for (std::int64_t r = 0; r < walk_.count; ++r) row(walk_.steps[r], walk_.g + r);
+    walk_.ahead = ahead_;
+    if (kDw) dw_.add_to(vector_.sums, vector_.sums_tap);
   }
 
  private:
-  template <bool kLeft, bool kRight>
-  HWY_INLINE void step(std::size_t at, std::size_t ahead) {
+  HWY_INLINE void row(const GradientWalk::Step& step, const float* const* rows) {
     const FloatTag d;
-    FloatVector g[2];
-    if (kTop) g[0] = hn::LoadU(d, stretch.g[0] + ahead);
-    g[1] = hn::LoadU(d, stretch.g[1] + ahead);
+    const float* x = step.x[0];
+    float* dx = step.dx[0];
+    const float *g0 = rows[0] + vector_.g, *g1 = rows[1] + vector_.g, *g2 = rows[2] + vector_.g;
+    FloatVector g[3][3];
+    PILA_UNROLL for (int c = 0; c < 2; ++c) {
+      g[0][c] = hn::LoadU(d, g0 + static_cast<std::size_t>(c) * kFloatLanes);
+      g[1][c] = hn::LoadU(d, g1 + static_cast<std::size_t>(c) * kFloatLanes);
+      g[2][c] = hn::LoadU(d, g2 + static_cast<std::size_t>(c) * kFloatLanes);
+    }
+    std::size_t at = vector_.channel, g_at = 2 * kFloatLanes;
+    for (std::int64_t t = 0; t < walk_.columns; ++t, at += walk_.pixel, g_at += kFloatLanes) {
+      ahead_.template fetch<1>();
+      g[0][2] = hn::LoadU(d, g0 + g_at);
+      g[1][2] = hn::LoadU(d, g1 + g_at);
+      g[2][2] = hn::LoadU(d, g2 + g_at);
+      GradientPixel<kDx, kDw> pixel;
+      if (kDw) pixel.x = lanes_.load(x + at);
+      PILA_UNROLL for (int r = 0; r < 3; ++r) {
+        PILA_UNROLL for (int c = 0; c < 3; ++c) {
+          pixel.add(g[r][c], w_.at[2 - r][2 - c], dw_.at[2 - r][2 - c]);
+        }
+      }
+      if (kDx) lanes_.put(pixel.dx, dx + at);
+      PILA_UNROLL for (int r = 0; r < 3; ++r) {
+        g[r][0] = g[r][1];
+        g[r][1] = g[r][2];
+      }
+    }
+  }
+
+  const Lanes lanes_;
+  GradientWalk& walk_;
+  const GradientVector& vector_;
+  GradientAhead ahead_;
+  Taps3x3 w_, dw_;
+};
+
+// With stride 2 the first column of step i is read by the outputs in columns i and i + 1 of g, through taps 2
+// and 0, and the second by the latter, through tap 1; rows likewise.
+template <bool kDx, bool kDw, class Lanes>
+class WalkPairs {
+ public:
+  WalkPairs(Lanes lanes, GradientWalk& walk, const GradientVector& vector)
+      : lanes_(lanes), walk_(walk), vector_(vector), ahead_(walk.ahead) {}
+
+  HWY_INLINE void run() {
+    if (kDx) w_.load(lanes_, vector_.w, vector_.w_tap);
+    dw_.clear();
+    for (std::int64_t r = 0; r < walk_.count; ++r) {
+      const GradientWalk::Step& step = walk_.steps[r];
+      if (step.inside[0] && step.inside[1]) {
+        row<true, true>(step, walk_.g + r);
+      } else if (step.inside[0]) {
+        row<true, false>(step, walk_.g + r);
+      } else if (step.inside[1]) {
+        row<false, true>(step, walk_.g + r);
+      }
+    }
+    walk_.ahead = ahead_;
+    if (kDw) dw_.add_to(vector_.sums, vector_.sums_tap);
+  }
+
+ private:
+  // kTop, kBottom: which of the step's rows there are; kLeft, kRight: columns.
+  template <bool kTop, bool kBottom>
+  HWY_INLINE void row(const GradientWalk::Step& step, const float* const* rows) {
+    const FloatTag d;
+    const float *g0 = rows[0] + vector_.g, *g1 = rows[1] + vector_.g;
+    if (kTop) before_[0] = hn::LoadU(d, g0);
+    before_[1] = hn::LoadU(d, g1);
+    const std::int64_t end = walk_.columns - (walk_.right_outside ? 1 : 0);
+    std::int64_t t = 0;
+    std::size_t at = vector_.channel;
+    const auto load = [&](std::int64_t column) HWY_ATTR {
+      const auto g_at = static_cast<std::size_t>(column + 1) * kFloatLanes;
+      ahead_.template fetch<4>();
+      if (kTop) here_[0] = hn::LoadU(d, g0 + g_at);
+      here_[1] = hn::LoadU(d, g1 + g_at);
+    };
+    if (walk_.left_outside) {
+      load(t++);
+      columns<kTop, kBottom, false, true>(step, at);
+      at += 2 * walk_.pixel;
+    }
+    for (; t < end; ++t, at += 2 * walk_.pixel) {
+      load(t);
+      columns<kTop, kBottom, true, true>(step, at);
+    }
+    if (walk_.right_outside) {
+      load(t);
+      columns<kTop, kBottom, true, false>(step, at);
+    }
+  }
+
+  template <bool kTop, bool kBottom, bool kLeft, bool kRight>
+  HWY_INLINE void columns(const GradientWalk::Step& step, std::size_t at) {
+    using Pixel = GradientPixel<kDx, kDw>;
+    const std::size_t right = at + walk_.pixel;
     if (kTop && kLeft) {
-      pixel(0, at, [&](auto& sum) HWY_ATTR {
-        sum.add(before[0], w.at[2][2], dw.at[2][2]);
-        sum.add(g[0], w.at[2][0], dw.at[2][0]);
-        sum.add(before[1], w.at[0][2], dw.at[0][2]);
-        sum.add(g[1], w.at[0][0], dw.at[0][0]);
-      });
+      Pixel pixel = begin(step.x[0], at);
+      pixel.add(before_[0], w_.at[2][2], dw_.at[2][2]);
+      pixel.add(here_[0], w_.at[2][0], dw_.at[2][0]);
+      pixel.add(before_[1], w_.at[0][2], dw_.at[0][2]);
+      pixel.add(here_[1], w_.at[0][0], dw_.at[0][0]);
+      if (kDx) lanes_.put(pixel.dx, step.dx[0] + at);
     }
     if (kTop && kRight) {
-      pixel(0, at + stretch.pixel, [&](auto& sum) HWY_ATTR {
-        sum.add(g[0], w.at[2][1], dw.at[2][1]);
-        sum.add(g[1], w.at[0][1], dw.at[0][1]);
-      });
+      Pixel pixel = begin(step.x[0], right);
+      pixel.add(here_[0], w_.at[2][1], dw_.at[2][1]);
+      pixel.add(here_[1], w_.at[0][1], dw_.at[0][1]);
+      if (kDx) lanes_.put(pixel.dx, step.dx[0] + right);
     }
     if (kBottom && kLeft) {
-      pixel(1, at, [&](auto& sum) HWY_ATTR {
-        sum.add(before[1], w.at[1][2], dw.at[1][2]);
-        sum.add(g[1], w.at[1][0], dw.at[1][0]);
-      });
+      Pixel pixel = begin(step.x[1], at);
+      pixel.add(before_[1], w_.at[1][2], dw_.at[1][2]);
+      pixel.add(here_[1], w_.at[1][0], dw_.at[1][0]);
+      if (kDx) lanes_.put(pixel.dx, step.dx[1] + at);
     }
     if (kBottom && kRight) {
-      pixel(1, at + stretch.pixel, [&](auto& sum) HWY_ATTR { sum.add(g[1], w.at[1][1], dw.at[1][1]); });
+      Pixel pixel = begin(step.x[1], right);
+      pixel.add(here_[1], w_.at[1][1], dw_.at[1][1]);
+      if (kDx) lanes_.put(pixel.dx, step.dx[1] + right);
     }
-    if (kTop) before[0] = g[0];
-    before[1] = g[1];
+    if (kTop) before_[0] = here_[0];
+    before_[1] = here_[1];
   }
 
-  template <class Add>
-  HWY_INLINE void pixel(int row, std::size_t at, const Add& add) {
-    GradientPixel<kDx, kDw> sum;
-    if (kDw) sum.x = lanes.load(stretch.x[row] + at);
-    add(sum);
-    if (kDx) lanes.put(sum.dx, stretch.dx[row] + at);
+  HWY_INLINE GradientPixel<kDx, kDw> begin(const float* x, std::size_t at) const {
+    GradientPixel<kDx, kDw> pixel;
+    if (kDw) pixel.x = lanes_.load(x + at);
+    return pixel;
   }
 
-  const Lanes lanes;
-  const GradientStretch& stretch;
-  Taps3x3 w, dw;
-  FloatVector before[2];  // the column of g before the next one
+  const Lanes lanes_;
+  GradientWalk& walk_;
+  const GradientVector& vector_;
+  GradientAhead ahead_;
+  Taps3x3 w_, dw_;
+  FloatVector before_[2], here_[2];  // of g: two columns of two rows
 };
 
 }  // namespace pila::kernels::cpu::HWY_NAMESPACE
