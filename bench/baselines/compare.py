@@ -18,6 +18,7 @@ from turns import Program, ratio_cell, summary, take_turns
 
 HERE = pathlib.Path(__file__).parent
 PEERS = ["torch-channels-last", "torch-contiguous", "torch-compile"]
+LEARNS = {"all": "all, batch statistics", "all-by-given-statistics": "all, given statistics", "head": "the head"}
 
 
 def write_inputs(file, batch, size, generator):
@@ -31,7 +32,7 @@ def measure(task, options, peers):
     generator = numpy.random.default_rng(1)
     with tempfile.NamedTemporaryFile(suffix=".inputs") as inputs:
         write_inputs(inputs, task["batch"], options.size, generator)
-        arguments = ["--mode", "train", "--width", str(task["width"]), "--batch", str(task["batch"]),
+        arguments = ["--mode", "train", "--learns", task["learns"], "--width", str(task["width"]), "--batch", str(task["batch"]),
                      "--size", str(options.size), "--threads", str(options.threads), "--input", inputs.name]
         programs = [Program("pila", [options.pila, *arguments], options.threads)]
         for peer in peers:
@@ -42,12 +43,12 @@ def measure(task, options, peers):
 
 
 def title(task):
-    return f"training step, width {task['width']}, batch {task['batch']}"
+    return f"{LEARNS[task['learns']]}, width {task['width']}, batch {task['batch']}"
 
 
 def table(results):
     names = [name for name in ["pila", *PEERS] if any(name in r["programs"] for r in results)]
-    lines = ["| MobileNetV2, 224 | pila, ms | " + " | ".join(f"{n}: ratio" for n in names[1:]) + " |",
+    lines = ["| what learns | pila, ms | " + " | ".join(f"{n}: ratio" for n in names[1:]) + " |",
              "|---|---|" + "---|" * (len(names) - 1)]
     for result in results:
         cells = [title(result), f"{result['programs']['pila']['milliseconds']['median']:.1f}"]
@@ -63,12 +64,13 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--widths", type=float, nargs="+", default=[0.35, 1.0])
+    parser.add_argument("--learns", nargs="+", default=list(LEARNS), choices=list(LEARNS), help="what is trained")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--peers", nargs="+", default=PEERS, choices=PEERS)
     parser.add_argument("--pause", type=float, default=0.05, help="seconds between two runs")
     options = parser.parse_args()
 
-    tasks = [dict(width=width, batch=32) for width in options.widths]
+    tasks = [dict(learns=learns, width=width, batch=32) for learns in options.learns for width in options.widths]
     results = []
     for task in tasks:
         print(title(task), file=sys.stderr)
@@ -81,7 +83,7 @@ def main():
 
     about = {"cpu": cpu_name(), "threads": options.threads, "size": options.size,
              "torch": torch.__version__}
-    text = (f"{about['cpu']}, {options.threads} threads, float32, PyTorch {torch.__version__}.\nRatio: the peer's "
+    text = (f"Training steps of MobileNetV2 at {options.size}: {about['cpu']}, {options.threads} threads, float32, PyTorch {torch.__version__}.\nRatio: the peer's "
             f"median time over Pila's (95% interval); above 1 Pila is faster.\n\n{table(results)}\n")
     options.results.mkdir(parents=True, exist_ok=True)
     stem = results_stem() + "-steps"
