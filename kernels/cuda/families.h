@@ -10,6 +10,7 @@ void add_cast_kernels(KernelTable& table);
 void add_conv_backward_kernels(KernelTable& table);
 void add_conv_kernels(KernelTable& table);
 void add_conv_tensor_core_kernels(KernelTable& table);
+void add_depthwise_gradients_kernels(KernelTable& table);
 void add_depthwise_kernels(KernelTable& table);
 void add_dropout_kernels(KernelTable& table);
 void add_elementwise_kernels(KernelTable& table);

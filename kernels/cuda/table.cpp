@@ -13,6 +13,7 @@ const KernelTable& table() {
     add_conv_tensor_core_kernels(table);  // before those that take what it leaves
     add_conv_backward_kernels(table);
     add_conv_kernels(table);
+    add_depthwise_gradients_kernels(table);
     add_depthwise_kernels(table);
     add_dropout_kernels(table);
     add_elementwise_kernels(table);
