@@ -17,6 +17,7 @@
 
 #include "kernels/args/conv.h"
 #include "kernels/cuda/device/activation.cuh"
+#include "kernels/cuda/device/add_gradient_parts.cuh"
 #include "kernels/cuda/device/copy_async.cuh"
 #include "kernels/cuda/device/launch.cuh"
 #include "kernels/cuda/device/number.cuh"
@@ -28,8 +29,8 @@
 namespace pila::kernels::cuda {
 namespace {
 
-// Seven warps: all sizes of MobileNetV2's images are multiples of 7, and 96 registers do without spills.
-constexpr int kGradientThreads = 224, kSide = 3, kTaps = kSide * kSide;
+// Seven warps: the sizes of MobileNetV2's images are multiples of 7, and a warp takes a column.
+constexpr int kPassThreads = 224, kSide = 3, kTaps = kSide * kSide;
 constexpr int kSumsOfChannel = kTaps + 1;  // of dw and dbias
 constexpr int kMostPacks = 8;              // of channels of a block: 128 bytes for each pixel
 
@@ -106,7 +107,7 @@ class DepthwiseTiles {
     const int left = pass.cut.packs - first;
     packs_ = left < pass.cut.packs_of_chunk ? left : pass.cut.packs_of_chunk;
     const int pairs = packs_ * (kLanes / 2);
-    slots_ = kGradientThreads / pairs;
+    slots_ = kPassThreads / pairs;
     slot_ = static_cast<int>(threadIdx.x) / pairs;
     pair_ = static_cast<int>(threadIdx.x) % pairs;
   }
@@ -140,7 +141,7 @@ class DepthwiseTiles {
     __syncthreads();
     const int all_channels = pass_.cut.packs * kLanes;
     float* to = pass_.partial + static_cast<std::int64_t>(blockIdx.x) * kSumsOfChannel * all_channels;
-    for (int i = static_cast<int>(threadIdx.x); i < count; i += kGradientThreads) {
+    for (int i = static_cast<int>(threadIdx.x); i < count; i += kPassThreads) {
       float sum = 0;
       for (int slot = 0; slot < slots_; ++slot) sum += sums[slot * count + i];
       to[i / channels * all_channels + first_channel() + i % channels] = sum;
@@ -208,7 +209,7 @@ class DepthwiseTiles {
   // what is outside of the image is left out.
   template <class Visit>
   __device__ void for_packs_of_x(const Visit& visit) const {
-    const int pack = static_cast<int>(threadIdx.x) % packs_, step = kGradientThreads / packs_;
+    const int pack = static_cast<int>(threadIdx.x) % packs_, step = kPassThreads / packs_;
     const int width = width_ * kStride, pixels = height_ * kStride * width;
     int pixel = static_cast<int>(threadIdx.x) / packs_;
     if (pixel >= step) pixel = pixels;
@@ -237,12 +238,11 @@ class DepthwiseTiles {
     }
   }
 
-  // g of the tile's pixels of y and the margin; zeros outside of the image. A thread asks for two pixels at a
-  // time, where there are registers for them.
+  // g of the tile's pixels of y and the margin, some at a time; zeros outside of the image.
   __device__ void make_g() const {
-    constexpr int kAtOnce = sizeof(T) == 2 ? 2 : 1;
+    constexpr int kAtOnce = sizeof(T) == 2 ? 2 : 4;
     const CellAxis &rows = pass_.cut.rows, &columns = pass_.cut.columns;
-    const int pack = static_cast<int>(threadIdx.x) % packs_, step = kGradientThreads / packs_;
+    const int pack = static_cast<int>(threadIdx.x) % packs_, step = kPassThreads / packs_;
     const int width = g_width(), pixels = (height_ + kMargin) * width;
     int pixel = static_cast<int>(threadIdx.x) / packs_;
     if (pixel >= step) pixel = pixels;
@@ -344,35 +344,16 @@ class DepthwiseTiles {
   float w_[kTaps][2], dw_[kTaps][2] = {}, dbias_[2] = {};
 };
 
+// Three blocks on a processor, which leave 80 registers to a thread; float32, whose packs are fewer channels,
+// has less to compute for each byte, and lives without the third.
 template <class T, int kStride>
-__global__ void __launch_bounds__(kGradientThreads, 3) depthwise_pass(DepthwisePass<T> pass) {
+__global__ void __launch_bounds__(kPassThreads, sizeof(T) == 2 ? 3 : 2)
+    depthwise_pass(DepthwisePass<T> pass) {
   DepthwiseTiles<T, kStride> tiles(pass);
   for (int tile = static_cast<int>(blockIdx.x); tile < pass.cut.tiles; tile += pass.cut.parts) {
     tiles.take(tile);
   }
   if (pass.partial != nullptr) tiles.store_sums();
-}
-
-constexpr int kSumsOfBlock = 32, kAddersOfSum = 16;
-
-// dw and dbias, 32 sums a block: each of its rows adds every 16th part, and the first one what they have.
-template <class T>
-__global__ void __launch_bounds__(kSumsOfBlock* kAddersOfSum)
-    add_depthwise_parts(int channels, int parts, const float* partial, T* dw, float* dbias) {
-  auto* sums = shared_memory<float>();
-  const int count = kSumsOfChannel * channels;
-  const int i = static_cast<int>(blockIdx.x * kSumsOfBlock + threadIdx.x);
-  float sum = 0;
-  for (int part = static_cast<int>(threadIdx.y); part < parts && i < count; part += kAddersOfSum) {
-    sum += partial[static_cast<std::int64_t>(part) * count + i];
-  }
-  sums[threadIdx.y * kSumsOfBlock + threadIdx.x] = sum;
-  __syncthreads();
-  if (threadIdx.y > 0 || i >= count) return;
-  for (int adder = 1; adder < kAddersOfSum; ++adder) sum += sums[adder * kSumsOfBlock + threadIdx.x];
-  const int weights = kTaps * channels;
-  if (i < weights && dw != nullptr) dw[i] = narrow<T>(sum);
-  if (i >= weights && dbias != nullptr) dbias[i - weights] = sum;
 }
 
 template <class T>
@@ -383,7 +364,7 @@ CellTiles cut_of(const ConvShape& shape) {
 // Of a tile of g and of x, or of the sums of all threads.
 template <int kStride>
 std::size_t shared_bytes(const CellTiles& cut) {
-  constexpr int kMargin = kReach<kStride> - 1, kOfSums = kGradientThreads * 2 * kSumsOfChannel * 4;
+  constexpr int kMargin = kReach<kStride> - 1, kOfSums = kPassThreads * 2 * kSumsOfChannel * 4;
   const int g = (cut.rows.tile + kMargin) * (cut.columns.tile + kMargin);
   const int x = cut.rows.tile * kStride * cut.columns.tile * kStride;
   return static_cast<std::size_t>(std::max((g + x) * kMostPacks * 16, kOfSums));
@@ -394,7 +375,7 @@ Status run_stride(const DepthwiseGradients& args, const Launch& on) {
   const CellTiles cut = cut_of<T>(args.shape);
   const DepthwisePass<T> pass(args, cut, on.workspace);
   const Grid grid{dim3(static_cast<unsigned>(cut.parts), static_cast<unsigned>(cut.chunks)),
-                  dim3(kGradientThreads), shared_bytes<kStride>(cut)};
+                  dim3(kPassThreads), shared_bytes<kStride>(cut)};
   return launch(depthwise_pass<T, kStride>, grid, on, pass);
 }
 
@@ -404,20 +385,16 @@ Status run_typed(const DepthwiseGradients& args, const Launch& on) {
       args.shape.window.stride_h == 1 ? run_stride<T, 1>(args, on) : run_stride<T, 2>(args, on);
   if (status != nullptr || (args.dw == nullptr && args.dbias == nullptr)) return status;
   const auto channels = static_cast<int>(args.shape.in_c);
-  const auto blocks = static_cast<unsigned>(ceil_div(kSumsOfChannel * channels, kSumsOfBlock));
-  const Grid grid{dim3(blocks), dim3(kSumsOfBlock, kAddersOfSum),
-                  kSumsOfBlock * kAddersOfSum * sizeof(float)};
-  return launch(add_depthwise_parts<T>, grid, on, channels, cut_of<T>(args.shape).parts,
-                static_cast<const float*>(on.workspace), static_cast<T*>(args.dw),
-                static_cast<float*>(args.dbias));
+  return run_add_gradient_parts<T>(kTaps * channels, channels, cut_of<T>(args.shape).parts,
+                                   static_cast<const float*>(on.workspace), args.dw, args.dbias, on);
 }
 
-Status run_gradients(const DepthwiseGradients& args, const Launch& on) {
+Status run_depthwise_gradients(const DepthwiseGradients& args, const Launch& on) {
   if (args.shape.in_c == 0) return nullptr;
   return with_number(args.type, [&](auto number) { return run_typed<decltype(number)>(args, on); });
 }
 
-std::size_t gradients_workspace(const DepthwiseGradients& args, const Stream&) {
+std::size_t depthwise_gradients_workspace(const DepthwiseGradients& args, const Stream&) {
   if (args.dw == nullptr && args.dbias == nullptr) return 0;
   const CellTiles cut(args.shape, static_cast<int>(16 / size_of(args.type)));
   return static_cast<std::size_t>(cut.parts * kSumsOfChannel * args.shape.in_c) * sizeof(float);
@@ -430,7 +407,7 @@ bool supports_window(const Window& window) {
          window.pad_top < kSide && window.pad_left >= 0 && window.pad_left < kSide;
 }
 
-bool supports_gradients(const DepthwiseGradients& args) {
+bool supports_depthwise_gradients(const DepthwiseGradients& args) {
   const ConvShape& shape = args.shape;
   if (!is_number(args.type) || args.activation == Activation::silu || !supports_window(shape.window)) {
     return false;
@@ -445,8 +422,8 @@ bool supports_gradients(const DepthwiseGradients& args) {
 }  // namespace
 
 void add_depthwise_gradients_kernels(KernelTable& table) {
-  table.depthwise_gradients.add(
-      {"depthwise_gradients", supports_gradients, gradients_workspace, run_gradients});
+  table.depthwise_gradients.add({"depthwise_gradients", supports_depthwise_gradients,
+                                 depthwise_gradients_workspace, run_depthwise_gradients});
 }
 
 }  // namespace pila::kernels::cuda

@@ -19,6 +19,7 @@ void add_image_conv_kernels(KernelTable& table);
 void add_image_kernels(KernelTable& table);
 void add_inverted_residual_f32_kernels(KernelTable& table);
 void add_inverted_residual_kernels(KernelTable& table);
+void add_matmul_gradients_kernels(KernelTable& table);
 void add_matmul_kernels(KernelTable& table);
 void add_norm_kernels(KernelTable& table);
 void add_norm_training_kernels(KernelTable& table);

@@ -22,6 +22,7 @@ const KernelTable& table() {
     add_image_kernels(table);
     add_inverted_residual_f32_kernels(table);
     add_inverted_residual_kernels(table);
+    add_matmul_gradients_kernels(table);
     add_matmul_kernels(table);
     add_norm_kernels(table);
     add_norm_training_kernels(table);

@@ -1,4 +1,4 @@
-// All gradients of a depthwise convolution in one pass.
+// All gradients of a depthwise convolution, and of a product, in one pass.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/args/conv.h"
+#include "kernels/args/matmul.h"
 #include "tests/kernels/cuda/typed_prologue.h"
 
 namespace pila::test::gradients_test {
@@ -23,7 +24,7 @@ std::vector<float> random_numbers(std::int64_t count, std::uint64_t seed) {
 }
 
 // What an activation may have given, both of its ends included.
-std::vector<float> outputs(Activation activation, std::int64_t count) {
+std::vector<float> outputs_of(Activation activation, std::int64_t count) {
   const bool sigmoid = activation == Activation::sigmoid;
   std::vector<float> y =
       uniform_data<float>(static_cast<std::size_t>(count), 4, sigmoid ? 0 : -2, sigmoid ? 1 : 8);
@@ -37,6 +38,42 @@ double tolerance(DType type, std::int64_t products) {
   return 8e-7 * (2 + std::sqrt(static_cast<double>(products))) +
          (type == DType::f32 ? 0 : 2 * half_unit(type));
 }
+
+template <class Args>
+struct Output {
+  const char* name;
+  void* Args::*member;
+  std::int64_t count, products;
+  DType stored;
+};
+
+// Each output, while all are computed, or that one alone. The arguments name the inputs.
+template <class Args>
+void expect_outputs(const char* kernel, const Args& host, const Args& there,
+                    const std::vector<Output<Args>>& outputs, bool alone) {
+  std::vector<DeviceBuffer<float>> others;
+  Args args = there;
+  for (const auto& output : outputs) {
+    others.emplace_back(std::vector<float>(static_cast<std::size_t>(output.count)));
+    if (!alone) args.*output.member = others.back().data();
+  }
+  for (const auto& output : outputs) {
+    SCOPED_TRACE(std::string(output.name) + (alone ? " alone" : ""));
+    const auto count = static_cast<std::size_t>(output.count);
+    const auto bytes =
+        run_on_device<unsigned char>(args, kernel, output.member, count * size_of(output.stored));
+    const auto expected = run_reference<float>(host, output.member, count);
+    EXPECT_TRUE(
+        close_by_norm(from_bytes(output.stored, bytes), expected, tolerance(there.type, output.products)));
+  }
+}
+
+std::string text_of(DType type, Activation activation, bool normalises) {
+  return "type " + std::to_string(static_cast<int>(type)) + ", activation " +
+         std::to_string(static_cast<int>(activation)) + (normalises ? ", normalised" : "");
+}
+
+// ---- depthwise
 
 struct Image {
   std::int64_t batch, in_h, in_w, channels;
@@ -62,86 +99,36 @@ struct Image {
   }
 };
 
-// Depthwise gradients of one shape as the device and as the reference get them.
-class Depthwise {
- public:
-  Depthwise(const ConvShape& shape, DType type, Activation activation, bool normalises)
-      : type_(type),
-        sizes_(shape),
-        x_(type, random_numbers(sizes_.in, 1)),
-        w_(type, random_numbers(sizes_.weights, 2)),
-        dy_(type, random_numbers(sizes_.out, 3)),
-        y_(type, outputs(activation, sizes_.out)),
-        prologue_(shape.in_c, Activation::relu6),
-        read_(normalises ? prologue_.read(type, x_.host) : x_.host),
-        dx_there_(std::vector<float>(static_cast<std::size_t>(sizes_.in))),
-        dw_there_(std::vector<float>(static_cast<std::size_t>(sizes_.weights))),
-        dbias_there_(std::vector<float>(static_cast<std::size_t>(shape.out_c))) {
-    host_.shape = there_.shape = shape;
-    host_.activation = there_.activation = activation;
-    const bool kept = activation != Activation::none;
-    // Of float32 the reference has the same prologue; of 16 bits, the numbers that the kernel multiplies.
-    host_.x = type == DType::f32 ? x_.host.data() : read_.data();
-    if (type == DType::f32 && normalises) host_.prologue = prologue_.on_host();
-    host_.w = w_.host.data();
-    host_.y = kept ? y_.host.data() : nullptr;
-    host_.dy = dy_.host.data();
-    there_.type = type;
-    there_.x = x_.device.data();
-    if (normalises) there_.prologue = prologue_.on_device();
-    there_.w = w_.device.data();
-    there_.y = kept ? y_.device.data() : nullptr;
-    there_.dy = dy_.device.data();
-  }
-
-  // Each output, while all are computed, or that one alone.
-  void expect_outputs(bool alone) {
-    const ConvShape& shape = host_.shape;
-    const std::int64_t pixels = shape.batch * shape.out_h * shape.out_w;
-    expect_output("dx", &DepthwiseGradients::dx, sizes_.in, 9, type_, alone);
-    expect_output("dw", &DepthwiseGradients::dw, sizes_.weights, pixels, type_, alone);
-    expect_output("dbias", &DepthwiseGradients::dbias, shape.out_c, pixels, DType::f32, alone);
-  }
-
- private:
-  struct Sizes {
-    explicit Sizes(const ConvShape& shape)
-        : in(shape.batch * shape.in_h * shape.in_w * shape.in_c),
-          weights(9 * shape.in_c),
-          out(shape.batch * shape.out_h * shape.out_w * shape.out_c) {}
-    std::int64_t in, weights, out;
-  };
-
-  void expect_output(const char* name, void* DepthwiseGradients::*output, std::int64_t count,
-                     std::int64_t products, DType stored, bool alone) {
-    SCOPED_TRACE(std::string(name) + (alone ? " alone" : ""));
-    DepthwiseGradients args = there_;
-    if (!alone) {
-      args.dx = dx_there_.data();
-      args.dw = dw_there_.data();
-      args.dbias = dbias_there_.data();
-    }
-    const std::size_t bytes = static_cast<std::size_t>(count) * size_of(stored);
-    const auto actual =
-        from_bytes(stored, run_on_device<unsigned char>(args, "depthwise_gradients", output, bytes));
-    const auto expected = run_reference<float>(host_, output, static_cast<std::size_t>(count));
-    EXPECT_TRUE(close_by_norm(actual, expected, tolerance(type_, products)));
-  }
-
-  DType type_;
-  Sizes sizes_;
-  TypedInput x_, w_, dy_, y_;
-  TypedPrologue prologue_;
-  std::vector<float> read_;  // x, as it is multiplied
-  DeviceBuffer<float> dx_there_, dw_there_, dbias_there_;
-  DepthwiseGradients host_, there_;
-};
-
 void expect_gradients_of(const ConvShape& shape, DType type, Activation activation, bool normalises,
                          bool alone = false) {
-  SCOPED_TRACE("type " + std::to_string(static_cast<int>(type)) + ", activation " +
-               std::to_string(static_cast<int>(activation)) + (normalises ? ", normalised" : ""));
-  Depthwise(shape, type, activation, normalises).expect_outputs(alone);
+  SCOPED_TRACE(text_of(type, activation, normalises));
+  const std::int64_t in = shape.batch * shape.in_h * shape.in_w * shape.in_c, weights = 9 * shape.in_c;
+  const std::int64_t pixels = shape.batch * shape.out_h * shape.out_w, out = pixels * shape.out_c;
+  const TypedInput x(type, random_numbers(in, 1)), w(type, random_numbers(weights, 2)),
+      dy(type, random_numbers(out, 3)), y(type, outputs_of(activation, out));
+  const TypedPrologue prologue(shape.in_c, Activation::relu6);
+  const std::vector<float> read = normalises ? prologue.read(type, x.host) : x.host;
+  const bool kept = activation != Activation::none;
+  DepthwiseGradients host, there;
+  host.shape = there.shape = shape;
+  host.activation = there.activation = activation;
+  // Of float32 the reference has the same prologue; of 16 bits, the numbers that the kernel multiplies.
+  host.x = type == DType::f32 ? x.host.data() : read.data();
+  if (type == DType::f32 && normalises) host.prologue = prologue.on_host();
+  host.w = w.host.data();
+  host.y = kept ? y.host.data() : nullptr;
+  host.dy = dy.host.data();
+  there.type = type;
+  there.x = x.device.data();
+  if (normalises) there.prologue = prologue.on_device();
+  there.w = w.device.data();
+  there.y = kept ? y.device.data() : nullptr;
+  there.dy = dy.device.data();
+  expect_outputs<DepthwiseGradients>("depthwise_gradients", host, there,
+                                     {{"dx", &DepthwiseGradients::dx, in, 9, type},
+                                      {"dw", &DepthwiseGradients::dw, weights, pixels, type},
+                                      {"dbias", &DepthwiseGradients::dbias, shape.out_c, pixels, DType::f32}},
+                                     alone);
 }
 
 void expect_gradients(const Image& image, DType type, Activation activation, bool normalises,
@@ -177,14 +164,13 @@ TEST(CudaDepthwiseGradients, LeaveOutWhatIsNotWanted) {
 TEST(CudaDepthwiseGradients, TakeMobileNetsShapes) {
   PILA_NEEDS_DEVICE();
   for (const DType type : kTypes) {
-    expect_gradients({2, 7, 7, 960}, type, Activation::relu6, true);
-    expect_gradients({1, 14, 14, 384}, type, Activation::relu6, true);
-    expect_gradients({1, 14, 14, 576, 2, 0, 0}, type, Activation::relu6, false);
-    expect_gradients({1, 28, 28, 192, 2, 0, 0}, type, Activation::relu6, true);
+    expect_gradients({1, 7, 7, 960}, type, Activation::relu6, true);
+    expect_gradients({2, 14, 14, 96}, type, Activation::relu6, true);
+    expect_gradients({1, 14, 14, 192, 2, 0, 0}, type, Activation::relu6, false);
   }
+  expect_gradients({1, 28, 28, 192}, DType::f32, Activation::relu6, true);
   expect_gradients({1, 56, 56, 144}, DType::bf16, Activation::relu6, true);
-  expect_gradients({1, 56, 56, 96, 2, 0, 0}, DType::f16, Activation::relu6, true);
-  expect_gradients({1, 112, 112, 32}, DType::f16, Activation::relu6, false);
+  expect_gradients({1, 112, 112, 96, 2, 0, 0}, DType::f16, Activation::relu6, true);
 }
 
 // Tiles are 8 x 14 cells, or 8 x 7 at stride 2.
@@ -270,6 +256,121 @@ TEST(CudaDepthwiseGradients, RefuseOtherWindows) {
   EXPECT_TRUE(refuses([](auto& other) { other.shape.window.pad_top = 3; }));
   EXPECT_TRUE(refuses([](auto& other) { other.shape.out_c = 16; }));
   EXPECT_TRUE(refuses([](auto& other) { other.shape.in_c = other.shape.out_c = 6; }));
+}
+
+// ---- products
+
+struct Factors {
+  DType type;
+  Precision rounding = Precision::f32;
+};
+constexpr Factors kFactors[] = {{DType::f16}, {DType::bf16}, {DType::f32, Precision::tf32}};
+
+// c is m x n, from a of k columns.
+struct Sizes {
+  std::int64_t m, k, n;
+};
+
+void expect_product(const Sizes& sizes, const Factors& factors, Activation activation, bool normalises,
+                    bool alone = false) {
+  const auto& [m, k, n] = sizes;
+  const auto& [type, rounding] = factors;
+  SCOPED_TRACE(std::to_string(m) + " x " + std::to_string(k) + " x " + std::to_string(n) + ", " +
+               text_of(type, activation, normalises));
+  const TypedInput a(type, random_numbers(m * k, 1)), b(type, random_numbers(k * n, 2)),
+      dc(type, random_numbers(m * n, 3)), c(type, outputs_of(activation, m * n));
+  const TypedPrologue prologue(k, Activation::relu6);
+  const std::vector<float> read = normalises ? prologue.read(type, a.host) : a.host;
+  const bool kept = activation != Activation::none;
+  MatmulGradients host, there;
+  host.rounding = there.rounding = rounding;
+  host.m = there.m = m;
+  host.n = there.n = n;
+  host.k = there.k = k;
+  host.activation = there.activation = activation;
+  host.a = read.data();
+  host.b = b.host.data();
+  host.c = kept ? c.host.data() : nullptr;
+  host.dc = dc.host.data();
+  there.type = type;
+  there.a = a.device.data();
+  if (normalises) there.prologue = prologue.on_device();
+  there.b = b.device.data();
+  there.c = kept ? c.device.data() : nullptr;
+  there.dc = dc.device.data();
+  expect_outputs<MatmulGradients>("matmul_gradients_tensor_cores", host, there,
+                                  {{"da", &MatmulGradients::da, m * k, n, type},
+                                   {"db", &MatmulGradients::db, k * n, m, type},
+                                   {"dbias", &MatmulGradients::dbias, n, m, DType::f32}},
+                                  alone);
+}
+
+TEST(CudaMatmulGradients, FollowEveryActivation) {
+  PILA_NEEDS_DEVICE();
+  for (const Factors& factors : kFactors) {
+    for (const Activation activation : kActivations) {
+      for (const bool normalises : {false, true}) {
+        expect_product({40, 16, 96}, factors, activation, normalises);
+        expect_product({33, 24, 144}, factors, activation, normalises);
+      }
+    }
+  }
+}
+
+TEST(CudaMatmulGradients, LeaveOutWhatIsNotWanted) {
+  PILA_NEEDS_DEVICE();
+  for (const Factors& factors : kFactors) {
+    expect_product({50, 16, 96}, factors, Activation::relu6, true, true);
+    expect_product({50, 32, 192}, factors, Activation::none, false, true);
+  }
+}
+
+// Tiles are 64 rows, 32 of float32, and as many columns as fit.
+TEST(CudaMatmulGradients, TakeAnySizeThatFits) {
+  PILA_NEEDS_DEVICE();
+  for (const Factors& factors : kFactors) {
+    for (const std::int64_t m : {1, 32, 64, 65, 200}) {
+      expect_product({m, 32, 192}, factors, Activation::relu6, false);
+      expect_product({m, 8, 136}, factors, Activation::relu, true);
+    }
+    for (const std::int64_t n : {8, 16, 24, 128, 256}) {
+      expect_product({40, 24, n}, factors, Activation::relu6, true);
+    }
+  }
+  expect_product({40, 4, 20}, kFactors[2], Activation::relu6, true);
+  expect_product({40, 28, 252}, kFactors[2], Activation::relu6, true);
+}
+
+// Blocks of several tiles, the last of which has fewer.
+TEST(CudaMatmulGradients, ShareOutManyRows) {
+  PILA_NEEDS_DEVICE();
+  expect_product({64 * 300 + 5, 16, 24}, kFactors[0], Activation::relu6, true);
+  expect_product({32 * 300 + 5, 8, 16}, kFactors[2], Activation::relu6, false);
+}
+
+TEST(CudaMatmulGradients, RefuseWhatDoesNotFit) {
+  PILA_NEEDS_DEVICE();
+  MatmulGradients args;
+  args.type = DType::f16;
+  args.m = 100;
+  args.k = 16;
+  args.n = 96;
+  const auto is_taken = [](const MatmulGradients& gradients) {
+    return device_under_test().table->matmul_gradients.select(gradients) != nullptr;
+  };
+  EXPECT_TRUE(is_taken(args));
+  const auto refuses = [&](const auto& change) {
+    MatmulGradients other = args;
+    change(other);
+    return !is_taken(other);
+  };
+  EXPECT_TRUE(refuses([](auto& other) { other.type = DType::f32; }));  // which may not be rounded
+  EXPECT_TRUE(refuses([](auto& other) { other.activation = Activation::silu; }));
+  EXPECT_TRUE(refuses([](auto& other) { other.m = 0; }));
+  EXPECT_TRUE(refuses([](auto& other) { other.k = 40; }));
+  EXPECT_TRUE(refuses([](auto& other) { other.k = 12; }));
+  EXPECT_TRUE(refuses([](auto& other) { other.n = 264; }));
+  EXPECT_TRUE(refuses([](auto& other) { other.n = 100; }));
 }
 
 }  // namespace
