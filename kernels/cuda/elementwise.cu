@@ -59,7 +59,7 @@ struct Activate {
 struct ActivateBackward {
   Activation kind;
   __device__ float operator()(float kept, float dy) const {
-    return through(kind == Activation::sigmoid ? kept * (1 - kept) : slope_at(kind, kept), dy);
+    return through(kind == Activation::silu ? slope_at(kind, kept) : slope_from_output(kind, kept), dy);
   }
 };
 

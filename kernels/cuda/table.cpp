@@ -13,6 +13,7 @@ const KernelTable& table() {
     add_conv_tensor_core_kernels(table);  // before those that take what it leaves
     add_conv_backward_kernels(table);
     add_conv_kernels(table);
+    add_depthwise_gradients_kernels(table);
     add_depthwise_kernels(table);
     add_dropout_kernels(table);
     add_elementwise_kernels(table);
@@ -21,6 +22,7 @@ const KernelTable& table() {
     add_image_kernels(table);
     add_inverted_residual_f32_kernels(table);
     add_inverted_residual_kernels(table);
+    add_matmul_gradients_kernels(table);
     add_matmul_kernels(table);
     add_norm_kernels(table);
     add_norm_training_kernels(table);

@@ -28,6 +28,13 @@ __device__ inline float slope_at(Activation kind, float x) {
   return kind == Activation::none || (x > 0 && x < high) ? 1.0f : 0.0f;
 }
 
+// The same by what the activation gave; of all but silu, whose input that does not tell.
+__device__ inline float slope_from_output(Activation kind, float y) {
+  if (kind == Activation::sigmoid) return y * (1 - y);
+  const float high = kind == Activation::relu6 ? 6.0f : INFINITY;
+  return kind == Activation::none || (y > 0 && y < high) ? 1.0f : 0.0f;
+}
+
 // A gradient on its way back; what a slope of 0 holds back may be infinite.
 __device__ inline float through(float slope, float gradient) { return slope == 0 ? 0 : gradient * slope; }
 
