@@ -247,7 +247,6 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include "kernels/cpu/depthwise.h"
-#include "kernels/cpu/families.h"
 #include "kernels/cpu/past_caches.h"
 #include "kernels/cpu/pieces.h"
 
@@ -331,8 +330,8 @@ Status gradients(const DepthwiseGradients& args, const Launch& launch) {
 
 }  // namespace
 
-void add_depthwise_gradients_kernels(KernelTable& table) {
-  table.depthwise_gradients.add({"depthwise_gradients_f32", supports, workspace_bytes, gradients});
+Kernel<DepthwiseGradients> depthwise_gradients_kernel() {
+  return {"depthwise_gradients_f32", supports, workspace_bytes, gradients};
 }
 
 }  // namespace pila::kernels::cpu
