@@ -55,8 +55,9 @@ HWY_INLINE void through_slope(Lanes lanes, Activation kind, const SlopeRow& row,
   }
 }
 
-// Where nine weights, nine sums and a window of nine numbers do not all find a register.
-constexpr bool kFewRegisters = HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3;
+// A column's neighbouring channels are written a whole row later: what is less than a cache line must wait
+// for them in a cache.
+constexpr bool kVectorsAreLines = kFloatLanes * sizeof(float) == 64;
 
 template <bool kDx, bool kDw, class Lanes>
 HWY_INLINE void walk_along(Lanes lanes, std::int64_t stride, GradientWalk& walk,
@@ -76,7 +77,7 @@ class GradientRows {
         task_(task),
         ring_(ring),
         sums_(sums),
-        past_caches_(past_caches),
+        past_caches_(past_caches && kVectorsAreLines),
         axes_(args.shape),
         channels_(args.shape.in_c),
         prologue_(args.prologue, channels_),
@@ -218,11 +219,13 @@ class GradientRows {
   HWY_INLINE void walk_either(Lanes lanes, GradientWalk& walk, const GradientVector& vector) const {
     const std::int64_t stride = axes_.columns.stride;
     const bool dx = args_.dx != nullptr, dw = args_.dw != nullptr;
-    if (dx && dw && !kFewRegisters) {
-      return walk_along<true, true>(lanes, stride, walk, vector);
+    if (dx && dw) {
+      walk_along<true, true>(lanes, stride, walk, vector);
+    } else if (dx) {
+      walk_along<true, false>(lanes, stride, walk, vector);
+    } else {
+      walk_along<false, true>(lanes, stride, walk, vector);
     }
-    if (dx) walk_along<true, false>(lanes, stride, walk, vector);
-    if (dw) walk_along<false, true>(lanes, stride, walk, vector);
   }
 
   const DepthwiseGradients& args_;
