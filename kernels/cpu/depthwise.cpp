@@ -292,6 +292,8 @@ void add_depthwise_kernels(KernelTable& table) {
   table.depthwise_forward.add({"depthwise_forward_f32", supports, workspace, forward});
   table.depthwise_backward_data.add(depthwise_backward_data_kernel());
   table.depthwise_backward_filter.add(depthwise_backward_filter_kernel());
+  table.depthwise_gradients.add(depthwise_gradients_kernel());
+  table.depthwise_gradients.add(depthwise_gradients_passes_kernel());
 }
 
 }  // namespace pila::kernels::cpu

@@ -83,5 +83,7 @@ struct Slices {
 // For float32.
 Kernel<DepthwiseBackwardData> depthwise_backward_data_kernel();
 Kernel<DepthwiseBackwardFilter> depthwise_backward_filter_kernel();
+Kernel<DepthwiseGradients> depthwise_gradients_kernel();         // of windows that can be taken in one pass
+Kernel<DepthwiseGradients> depthwise_gradients_passes_kernel();  // of all others
 
 }  // namespace pila::kernels::cpu

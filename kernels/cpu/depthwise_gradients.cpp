@@ -19,8 +19,8 @@ namespace pila::kernels::cpu::HWY_NAMESPACE {
 struct SlopeRow {
   const float* y;  // null where there is no activation
   const float* dy;
-  std::size_t pixel;  // from one column to the next
-  std::int64_t columns;
+  std::size_t pixel;                     // from one column to the next
+  std::int64_t before, columns, behind;  // of the ring: those outside are zero
 };
 
 // One vector of channels. total: null where the row's sums are another task's.
@@ -29,12 +29,14 @@ HWY_INLINE void through_slope(Lanes lanes, const SlopeRow& row, std::size_t chan
   const FloatTag d;
   auto sum = hn::Zero(d);
   std::size_t at = channel;
+  for (std::int64_t t = 0; t < row.before; ++t, g += kFloatLanes) hn::StoreU(hn::Zero(d), d, g);
   for (std::int64_t t = 0; t < row.columns; ++t, at += row.pixel, g += kFloatLanes) {
     auto v = lanes.load(row.dy + at);
     if (kKind != Activation::none) v = gradient_from_kept<kKind>(d, lanes.load(row.y + at), v);
     sum = hn::Add(sum, v);
     hn::StoreU(v, d, g);
   }
+  for (std::int64_t t = 0; t < row.behind; ++t, g += kFloatLanes) hn::StoreU(hn::Zero(d), d, g);
   if (total != nullptr) hn::StoreU(hn::Add(hn::LoadU(d, total), sum), d, total);
 }
 
@@ -53,8 +55,9 @@ HWY_INLINE void through_slope(Lanes lanes, Activation kind, const SlopeRow& row,
   }
 }
 
-// Where nine weights, nine sums and a window of nine numbers do not all find a register.
-constexpr bool kFewRegisters = HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3;
+// A column's neighbouring channels are written a whole row later: what is less than a cache line must wait
+// for them in a cache.
+constexpr bool kVectorsAreLines = kFloatLanes * sizeof(float) == 64;
 
 template <bool kDx, bool kDw, class Lanes>
 HWY_INLINE void walk_along(Lanes lanes, std::int64_t stride, GradientWalk& walk,
@@ -74,7 +77,7 @@ class GradientRows {
         task_(task),
         ring_(ring),
         sums_(sums),
-        past_caches_(past_caches),
+        past_caches_(past_caches && kVectorsAreLines),
         axes_(args.shape),
         channels_(args.shape.in_c),
         prologue_(args.prologue, channels_),
@@ -83,7 +86,7 @@ class GradientRows {
         sums_tap_(gradient_sums_tap(channels_)) {}
 
   void run() {
-    std::fill_n(ring_.g, (axes_.ring_rows() + 1) * row_, 0.0f);
+    std::fill_n(ring_row(-1), row_, 0.0f);
     const GradientAxis& rows = axes_.rows;
     for (std::int64_t image = task_.image_begin; image < task_.image_end; ++image) {
       for (std::int64_t oh = rows.oldest(task_.step_begin); oh < rows.newest(task_.step_begin); ++oh) {
@@ -124,8 +127,10 @@ class GradientRows {
     row.y = args_.activation == Activation::none ? nullptr : static_cast<const float*>(args_.y) + at;
     row.dy = static_cast<const float*>(args_.dy) + at;
     row.pixel = static_cast<std::size_t>(channels_);
+    row.before = -columns.oldest(0);
     row.columns = columns.out;
-    float* g = ring_row(oh) - columns.oldest(0) * static_cast<std::int64_t>(kFloatLanes);
+    row.behind = width_ - row.before - row.columns;
+    float* g = ring_row(oh);
     for_vectors([&](auto lanes, std::int64_t c) HWY_ATTR {
       through_slope(lanes, args_.activation, row, static_cast<std::size_t>(c),
                     g + (c - task_.channel_begin) * width_, own ? sums_ + 9 * sums_tap_ + c : nullptr);
@@ -214,11 +219,13 @@ class GradientRows {
   HWY_INLINE void walk_either(Lanes lanes, GradientWalk& walk, const GradientVector& vector) const {
     const std::int64_t stride = axes_.columns.stride;
     const bool dx = args_.dx != nullptr, dw = args_.dw != nullptr;
-    if (dx && dw && !kFewRegisters) {
-      return walk_along<true, true>(lanes, stride, walk, vector);
+    if (dx && dw) {
+      walk_along<true, true>(lanes, stride, walk, vector);
+    } else if (dx) {
+      walk_along<true, false>(lanes, stride, walk, vector);
+    } else {
+      walk_along<false, true>(lanes, stride, walk, vector);
     }
-    if (dx) walk_along<true, false>(lanes, stride, walk, vector);
-    if (dw) walk_along<false, true>(lanes, stride, walk, vector);
   }
 
   const DepthwiseGradients& args_;
@@ -243,7 +250,6 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include "kernels/cpu/depthwise.h"
-#include "kernels/cpu/families.h"
 #include "kernels/cpu/past_caches.h"
 #include "kernels/cpu/pieces.h"
 
@@ -307,16 +313,19 @@ Status gradients(const DepthwiseGradients& args, const Launch& launch) {
     run(args, task, scratch.ring(worker), sums, past_caches);
   });
 
-  const auto total = [&](std::int64_t at, std::int64_t count, float* result) {
-    for (std::int64_t c = 0; c < count; ++c) {
-      double sum = 0;
-      for (std::int64_t i = 0; i < tasks.sums(); ++i) sum += scratch.sums[i * scratch.sums_size + at + c];
-      result[c] = static_cast<float>(sum);
-    }
+  const auto total = [&](std::int64_t first, std::int64_t count, float* result) {
+    constexpr std::int64_t kPart = 1024;
+    run_pieces(pool, count, kPart, [&](std::int64_t begin, std::int64_t end) {
+      double sums[kPart] = {};
+      for (std::int64_t i = 0; i < tasks.sums(); ++i) {
+        const float* own = scratch.sums + i * scratch.sums_size + first + begin;
+        for (std::int64_t c = 0; c < end - begin; ++c) sums[c] += own[c];
+      }
+      for (std::int64_t c = begin; c < end; ++c) result[c] = static_cast<float>(sums[c - begin]);
+    });
   };
-  if (args.dw != nullptr) {
-    for (std::int64_t i = 0; i < 9; ++i)
-      total(i * tap, shape.in_c, static_cast<float*>(args.dw) + i * shape.in_c);
+  for (std::int64_t i = 0; i < 9 && args.dw != nullptr; ++i) {
+    total(i * tap, shape.in_c, static_cast<float*>(args.dw) + i * shape.in_c);
   }
   if (args.dbias != nullptr) total(9 * tap, shape.in_c, static_cast<float*>(args.dbias));
   return nullptr;
@@ -324,8 +333,8 @@ Status gradients(const DepthwiseGradients& args, const Launch& launch) {
 
 }  // namespace
 
-void add_depthwise_gradients_kernels(KernelTable& table) {
-  table.depthwise_gradients.add({"depthwise_gradients_f32", supports, workspace_bytes, gradients});
+Kernel<DepthwiseGradients> depthwise_gradients_kernel() {
+  return {"depthwise_gradients_f32", supports, workspace_bytes, gradients};
 }
 
 }  // namespace pila::kernels::cpu

@@ -58,16 +58,16 @@ struct GradientTask {
   std::int64_t sums;
 };
 
-// How the work is cut, by shape alone: some images, a band of their rows, a piece of their channels. Sums of
-// images and bands lie apart, and those of all pieces together.
+// How the work is cut, by shape alone: some images, a band of their rows and, where there would be few tasks,
+// a piece of their channels. Sums of images and bands lie apart, and those of all pieces together.
 class GradientTasks {
  public:
   explicit GradientTasks(const ConvShape& shape)
-      : images_(shape.batch, std::max<std::int64_t>(ceil_div(shape.batch, kImageBlocks), 1), 1),
-        pieces_(shape.in_c, kPieceSize / shape.out_w, kMultiple),
-        bands_(GradientAxes(shape).rows.steps(), kBandRows, 1) {}
+      : images_(shape.batch, ceil_div(shape.batch, kImageBlocks), 1),
+        bands_(GradientAxes(shape).rows.steps(), kBandRows, 1),
+        pieces_(shape.in_c, sums() < kFewTasks ? kPieceSize : shape.in_c, kMultiple) {}
 
-  std::int64_t count() const { return images_.count * bands_.count * pieces_.count; }
+  std::int64_t count() const { return sums() * pieces_.count; }
   std::int64_t sums() const { return images_.count * bands_.count; }
 
   GradientTask operator[](std::int64_t index) const {
@@ -84,12 +84,12 @@ class GradientTasks {
 
  private:
   static constexpr std::int64_t kImageBlocks = 32;
-  static constexpr std::int64_t kBandRows = 56;  // the rows above a band's first are made anew
-  static constexpr std::int64_t kPieceSize =
-      16384;                                     // numbers of a row of outputs: the ring stays in the cache
+  static constexpr std::int64_t kBandRows = 28;  // the outputs above a band's first rows are made anew
+  static constexpr std::int64_t kFewTasks = 16;
+  static constexpr std::int64_t kPieceSize = 192;
   static constexpr std::int64_t kMultiple = 64;  // of channels: cache lines belong to one task
 
-  Blocks images_, pieces_, bands_;
+  Blocks images_, bands_, pieces_;
 };
 
 // From one kind of sum to the next: room for whole vectors.

@@ -10,7 +10,6 @@ void add_rounded_matmul_kernels(KernelTable& table);
 void add_matmul_gradients_kernels(KernelTable& table);
 void add_conv_kernels(KernelTable& table);
 void add_depthwise_kernels(KernelTable& table);
-void add_depthwise_gradients_kernels(KernelTable& table);
 void add_norm_kernels(KernelTable& table);
 void add_fold_norm_kernels(KernelTable& table);
 void add_activation_kernels(KernelTable& table);

@@ -25,7 +25,6 @@ const KernelTable& table() {
     add_conv_kernels(table);
     add_activation_kernels(table);
     add_depthwise_kernels(table);
-    add_depthwise_gradients_kernels(table);
     add_norm_kernels(table);
     add_fold_norm_kernels(table);
     add_elementwise_kernels(table);

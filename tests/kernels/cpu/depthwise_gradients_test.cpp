@@ -28,6 +28,7 @@ constexpr double kPrologueTolerance = 1e-5;
 
 constexpr bool kBoth[] = {false, true};
 constexpr const char* kOnePass = "depthwise_gradients_f32";
+constexpr const char* kPasses = "depthwise_gradients_f32_passes";
 
 struct Padding {
   int before, behind;
@@ -185,8 +186,10 @@ TEST(CpuDepthwiseGradients, AreTheReferencesBeyondTheCaches) {
 }
 
 TEST(CpuDepthwiseGradients, GiveTheSameBitsWithAnyThreadsAndAlone) {
-  for (const int stride : {1, 2}) {
-    const Convolution convolution(shape_of(5, 57, 56, 40, 3, stride, {1, 1}), Activation::relu6, true);
+  for (const ConvShape& shape :
+       {shape_of(5, 57, 56, 40, 3, 1, {1, 1}), shape_of(5, 57, 56, 40, 3, 2, {1, 1}),
+        shape_of(2, 14, 14, 400, 3, 1, {1, 1}), shape_of(40, 7, 7, 24, 3, 1, {1, 1})}) {
+    const Convolution convolution(shape, Activation::relu6, true);
     const Gradients first = convolution.run(cpu::table(), kOnePass);
     for (const int threads : {2, 5}) {
       const Gradients other = convolution.run(cpu::table(), kOnePass, threads);
@@ -217,6 +220,41 @@ TEST(CpuDepthwiseGradients, StopInfinitiesAndNanWhereTheSlopeIsZero) {
     EXPECT_TRUE(close_by_norm(actual.dw, expected.dw, kFilterTolerance));
     EXPECT_TRUE(close_by_norm(actual.dbias, expected.dbias, kFilterTolerance));
   }
+}
+
+TEST(CpuDepthwiseGradients, OfOtherWindowsAreTheReferences) {
+  for (const int kernel : {1, 2, 5}) {
+    for (const int stride : {1, 2, 3}) {
+      for (const int dilation : {1, 2}) {
+        for (const bool prologue : kBoth) {
+          const auto activation = prologue ? Activation::none : Activation::relu6;
+          expect_reference(shape_of(2, 13, 11, 20, kernel, stride, {2, 2}, dilation), activation, prologue,
+                           kPasses);
+        }
+      }
+    }
+  }
+}
+
+TEST(CpuDepthwiseGradients, TakeOnePassWhereTheyCan) {
+  const auto kernel_of = [](const ConvShape& shape, Activation activation = Activation::relu6) {
+    DepthwiseGradients args;
+    args.shape = shape;
+    args.activation = activation;
+    return std::string(cpu::table().depthwise_gradients.select(args)->name);
+  };
+  ConvShape shape = shape_of(1, 9, 9, 16, 3, 1, {1, 1});
+  EXPECT_EQ(kernel_of(shape), kOnePass);
+  EXPECT_EQ(kernel_of(shape_of(1, 9, 9, 16, 3, 2, {0, 1})), kOnePass);
+  EXPECT_EQ(kernel_of(shape_of(1, 9, 9, 16, 3, 1, {3, 3})), kPasses);
+  EXPECT_EQ(kernel_of(shape_of(1, 9, 9, 16, 3, 3, {1, 1})), kPasses);
+  EXPECT_EQ(kernel_of(shape_of(1, 9, 9, 16, 3, 1, {1, 1}, 2)), kPasses);
+  EXPECT_EQ(kernel_of(shape_of(1, 1, 9, 16, 3, 1, {1, 3})), kPasses);  // windows below the image
+  EXPECT_EQ(
+      cpu::table().depthwise_gradients.select({DType::f32, shape, {}, {}, {}, {}, {}, Activation::silu}),
+      nullptr);
+  shape.out_c = 32;
+  EXPECT_EQ(kernel_of(shape), "reference");
 }
 
 TEST(CpuDepthwiseGradients, OfAnEmptyBatchAreZero) {
