@@ -13,8 +13,7 @@
 
 namespace pila::kernels::cpu {
 
-constexpr std::int64_t kGradientSums = 10;  // per channel: of nine weights and the bias
-
+constexpr std::int64_t kGradientSums = 10;     // per channel: of nine weights and the bias
 constexpr std::int64_t kMaxGradientSteps = 8;  // of rows at a time
 
 // Rows or columns.
@@ -24,6 +23,7 @@ struct GradientAxis {
   std::int64_t steps() const { return stride == 1 ? in : (in - 1 + pad) / 2 + 1; }
   // The first input of a step; one of a step's two may lie outside the image.
   std::int64_t first(std::int64_t step) const { return stride == 1 ? step : 2 * step - pad; }
+  // The step's own output, and how many before it read the step's inputs, too; some lie outside.
   std::int64_t newest(std::int64_t step) const { return stride == 1 ? step + pad : step; }
   std::int64_t older() const { return stride == 1 ? 2 : 1; }
   std::int64_t oldest(std::int64_t step) const { return newest(step) - older(); }
