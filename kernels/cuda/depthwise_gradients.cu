@@ -1,17 +1,17 @@
 // All gradients of a depthwise convolution by a window of 3 x 3 in one pass over x, y and dy.
 //
-// The image is cut into cells of stride x stride pixels of x. Each pixel of y has one cell of its own, too,
-// in which the first taps of its window lie, and the pixels of a cell are read by that one and those above
-// and to the left:
+// The image is cut into cells of stride x stride pixels of x, each of which belongs to one pixel of y, too.
+// The windows of 3 x 3 or 2 x 2 neighbouring pixels of y reach a cell:
 //
-//     stride 1          stride 2            g: dy times the activation's slope
-//     g g g             g   g               x: a cell
-//     g g g             g   g x x
-//     g g g=x                 x x           all pairs of a g and an x that a tap of the window joins
+//     stride 1     stride 2     x: a pixel of the cell
+//      g g g        g . g       g: dy times the activation's slope, in the middle of its window
+//      g b g        . x x       b: both
+//      g g g        g x b
 //
-// Each such pair is a term of dx, and one of dw. A block makes g for a tile of cells and a margin around it,
-// rounded, and keeps it in shared memory beside the tile's x; a thread walks down a column of cells with two
-// channels. dw and dbias stay in registers until the block has seen all of its tiles.
+// Each pair of an x and a g that a tap joins is a term of dx, and one of dw. A block makes g for a tile of
+// cells and a margin around it, rounded, and keeps it in shared memory beside the tile's x; a thread walks
+// down a column of cells with two channels. dw and dbias stay in registers until the block has seen all of
+// its tiles.
 
 #include <algorithm>
 
