@@ -89,12 +89,15 @@ class NextChunk {
 class GradientsPass {
  public:
   // Whether one pass takes less time than a step at a time: it saves memory traffic where there are many
-  // rows, as long as the nearest caches hold b and db.
+  // rows, as long as the nearest caches hold b and db. Where g is dc, that is read once instead of twice, no
+  // more: too little to gain where it has few columns.
   static bool is_best(const MatmulGradients& args) {
-    constexpr std::int64_t kLeastParts = 12;  // enough for a few threads to share evenly
+    constexpr std::int64_t kLeastParts = 12;    // enough for a few threads to share evenly
+    constexpr std::int64_t kLeastColumns = 24;  // of dc
     const bool g_is_dc = args.activation == Activation::none && args.dbias == nullptr;
     const int results = (args.da != nullptr) + (args.db != nullptr) + !g_is_dc;
     const std::int64_t weights = args.k * args.n;
+    if (g_is_dc && args.n < kLeastColumns) return false;
     return results > 1 && weights > 0 && weights <= kMostWeights && part_limit(args) >= kLeastParts;
   }
 
