@@ -45,7 +45,7 @@ class ColumnProduct {
   ColumnProduct(const ColumnProblem& problem, int threads)
       : problem_(problem),
         kernels_(tile_kernels()),
-        tile_rows_(even_tile_rows()),
+        tile_rows_(kernels_.even_rows(std::max<std::int64_t>(1, problem.m))),
         width_(2 * kernels_.lanes),
         chunks_(problem.k, chunk_limit(), 1),
         rows_(problem.m, kRowTiles * tile_rows_, tile_rows_),
@@ -158,12 +158,6 @@ class ColumnProduct {
   std::int64_t result_size() const { return problem_.m * row_size(); }
   int columns_from(std::int64_t j) const {
     return static_cast<int>(std::min<std::int64_t>(width_, problem_.n - j));
-  }
-
-  // Tiles of nearly the same height instead of tall ones and a stump.
-  int even_tile_rows() const {
-    const std::int64_t tiles = std::max<std::int64_t>(1, ceil_div(problem_.m, kernels_.tall_rows));
-    return TileKernels::padded_rows(static_cast<int>(std::max<std::int64_t>(1, ceil_div(problem_.m, tiles))));
   }
 
   // Many chunks where c is small, one where c alone gives every thread enough to do. An epilogue wants the

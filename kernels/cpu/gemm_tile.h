@@ -60,6 +60,11 @@ struct TileKernels {
   // Kernels exist for 1, 2, 4, 6 ... rows: how many the one for `rows` has, and where it stands.
   static int padded_rows(int rows) { return rows == 1 ? 1 : (rows + 1) / 2 * 2; }
   static int slot(int rows) { return rows == 1 ? 0 : (rows + 1) / 2; }
+  // Rows of the tiles for m > 0 rows in all: nearly the same for each, instead of tall ones and a stump.
+  int even_rows(std::int64_t m) const {
+    const std::int64_t tiles = (m + tall_rows - 1) / tall_rows;
+    return padded_rows(static_cast<int>((m + tiles - 1) / tiles));
+  }
   RowTileKernel row_kernel(int rows, int vectors) const { return row[vectors - 1][slot(rows)]; }
   ColumnTileKernel column_kernel(int rows, int vectors) const { return column[vectors - 1][slot(rows)]; }
 };

@@ -15,49 +15,67 @@
 HWY_BEFORE_NAMESPACE();
 namespace pila::kernels::cpu::HWY_NAMESPACE {
 
-constexpr auto kLanesOfRow = static_cast<std::int64_t>(kFloatLanes);
+using DoubleTag = hn::ScalableTag<double>;
+constexpr std::size_t kDoubleLanes = hn::MaxLanes(DoubleTag());
 
-// kVectors vectors of columns from column j on.
-template <Activation kKind, int kVectors, class From, class To>
-HWY_INLINE void gradient_columns(const GradientRows& args, std::int64_t j, From from, To to) {
-  const FloatTag d;
-  FloatVector sums[kVectors];
-  PILA_UNROLL for (int v = 0; v < kVectors; ++v) sums[v] = hn::Zero(d);
-  for (std::int64_t row = 0; row < args.rows; ++row) {
-    const std::int64_t at = row * args.n + j;
-    PILA_UNROLL for (int v = 0; v < kVectors; ++v) {
-      FloatVector g = from.load(args.dc + at + v * kLanesOfRow);
+template <Activation kKind>
+struct Gradient {
+  const GradientRows args;  // by value, so that they stay in registers
+
+  // A vector of columns from column j on, in kRows rows from `row` on. Their sums are exact enough in
+  // float32.
+  template <int kRows, class From, class To>
+  HWY_INLINE void at(std::int64_t row, std::size_t j, From from, To to) const {
+    const FloatTag d;
+    FloatVector sum = hn::Zero(d);
+    PILA_UNROLL for (int r = 0; r < kRows; ++r) {
+      const std::size_t index = static_cast<std::size_t>((row + r) * args.n) + j;
+      FloatVector g = from.load(args.dc + index);
       if constexpr (kKind != Activation::none) {
-        g = gradient_from_kept<kKind>(d, from.load(args.c + at + v * kLanesOfRow), g);
-        to.store(g, args.g + row * args.g_row + j + v * kLanesOfRow);
+        g = gradient_from_kept<kKind>(d, from.load(args.c + index), g);
+        to.store(g, args.g + static_cast<std::size_t>((row + r) * args.g_row) + j);
       }
-      sums[v] = hn::Add(sums[v], g);
+      sum = hn::Add(sum, g);
+    }
+    if (args.sums != nullptr) add(sum, j);
+  }
+
+  HWY_INLINE void add(FloatVector sum, std::size_t j) const {
+    const DoubleTag d;
+    HWY_ALIGN float here[kFloatLanes];
+    hn::Store(sum, FloatTag(), here);
+    const std::size_t count = std::min(kFloatLanes, static_cast<std::size_t>(args.n) - j);
+    if (count < kFloatLanes) {
+      for (std::size_t i = 0; i < count; ++i) args.sums[j + i] += static_cast<double>(here[i]);
+      return;
+    }
+    PILA_UNROLL for (std::size_t i = 0; i < kFloatLanes; i += kDoubleLanes) {
+      const auto more = hn::PromoteTo(d, hn::Load(hn::Rebind<float, DoubleTag>(), here + i));
+      hn::StoreU(hn::Add(hn::LoadU(d, args.sums + j + i), more), d, args.sums + j + i);
     }
   }
-  if (args.sums == nullptr) return;
-  HWY_ALIGN float here[kVectors * kFloatLanes];
-  PILA_UNROLL for (int v = 0; v < kVectors; ++v) hn::Store(sums[v], d, here + v * kLanesOfRow);
-  const std::int64_t count = std::min(kVectors * kLanesOfRow, args.n - j);
-  for (std::int64_t i = 0; i < count; ++i) args.sums[j + i] += static_cast<double>(here[i]);
-}
+
+  template <int kRows>
+  HWY_INLINE void rows(std::int64_t row) const {
+    const auto n = static_cast<std::size_t>(args.n), g_row = static_cast<std::size_t>(args.g_row);
+    std::size_t j = 0;
+    for (; j + kFloatLanes <= n; j += kFloatLanes) at<kRows>(row, j, AllLanes(), AllLanes());
+    if (j == n) return;
+    if (j + kFloatLanes <= g_row) {
+      at<kRows>(row, j, FirstLanes{n - j}, AllLanes());
+    } else {
+      at<kRows>(row, j, FirstLanes{n - j}, FirstLanes{n - j});
+    }
+  }
+};
 
 template <Activation kKind>
 void gradient_of(const GradientRows& args) {
-  constexpr int kVectors = 4;
-  std::int64_t j = 0;
-  for (; j + kVectors * kLanesOfRow <= args.n; j += kVectors * kLanesOfRow) {
-    gradient_columns<kKind, kVectors>(args, j, AllLanes(), AllLanes());
-  }
-  for (; j + kLanesOfRow <= args.n; j += kLanesOfRow) {
-    gradient_columns<kKind, 1>(args, j, AllLanes(), AllLanes());
-  }
-  if (j == args.n) return;
-  const FirstLanes rest{static_cast<std::size_t>(args.n - j)};
-  if (j + kLanesOfRow <= args.g_row) {
-    gradient_columns<kKind, 1>(args, j, rest, AllLanes());
-  } else {
-    gradient_columns<kKind, 1>(args, j, rest, rest);
-  }
+  constexpr int kRows = 6;
+  const Gradient<kKind> gradient{args};
+  std::int64_t row = 0;
+  for (; row + kRows <= args.rows; row += kRows) gradient.template rows<kRows>(row);
+  for (; row < args.rows; ++row) gradient.template rows<1>(row);
 }
 
 void gradient_rows(const GradientRows& args) {

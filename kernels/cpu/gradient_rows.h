@@ -11,10 +11,10 @@ namespace pila::kernels::cpu {
 // and not written.
 struct GradientRows {
   Activation activation = Activation::none;
-  std::int64_t rows = 0, n = 0;  // few enough rows for sums in float32
-  const float* c = nullptr;      // [rows, n]; null without an activation
-  const float* dc = nullptr;     // [rows, n]
-  float* g = nullptr;            // [rows, g_row]: zeros behind n where whole vectors fit
+  std::int64_t rows = 0, n = 0;
+  const float* c = nullptr;   // [rows, n]; null without an activation
+  const float* dc = nullptr;  // [rows, n]
+  float* g = nullptr;         // [rows, g_row]: zeros behind n where whole vectors fit
   std::int64_t g_row = 0;
   double* sums = nullptr;  // [n], to which the columns' are added; or null
 };

@@ -17,12 +17,16 @@
 #include "kernels/cpu/gemm_tile.h"
 #include "kernels/cpu/gradient_rows.h"
 #include "kernels/cpu/normalise.h"
+#include "kernels/cpu/past_caches.h"
 #include "kernels/cpu/thread_pool.h"
 
 namespace pila::kernels::cpu {
 
-// Rows of a chunk: whole tiles of 14 or 6 rows, few enough for the first caches and for sums in float32.
-constexpr std::int64_t kGradientChunk = 126;
+// Rows of a chunk: whole tiles of 14 or 6 rows, few enough for the nearest caches.
+inline std::int64_t gradient_chunk(const MatmulGradients& args) {
+  constexpr std::int64_t kRows = 126, kShortRow = 256;
+  return args.n + args.k <= kShortRow ? 2 * kRows : kRows;
+}
 
 inline const float* at_offset(const void* data, std::int64_t offset) {
   return data == nullptr ? nullptr : static_cast<const float*>(data) + offset;
@@ -47,55 +51,66 @@ inline void add_sums(const double* sums, std::int64_t parts, std::int64_t n, flo
   }
 }
 
-// What the next chunk reads: a line is fetched at each step of this one's tiles.
+// What the next chunk reads, fetched evenly at all steps of this one's tiles.
 class NextChunk {
  public:
-  void add(const float* rows, std::int64_t count) {
-    if (rows != nullptr) ranges_[count_++] = {rows, count};
+  // Of `all_steps` steps in total.
+  explicit NextChunk(std::int64_t all_steps) : all_steps_(all_steps) {}
+
+  void add(const float* rows, std::int64_t size) {
+    if (rows == nullptr) return;
+    ranges_[count_++] = {rows, size};
+    size_ += size;
   }
 
-  // Gives a tile of `steps` steps its share.
+  // Gives a tile of `steps` steps its share. A line that is fetched twice does no harm.
   void share(std::int64_t steps, TileOutput& out) {
-    if (range_ == count_) {
-      out.ahead_step = 0;
-      return;
-    }
+    out.ahead_step = 0;
+    if (range_ == count_) return;
     Range& range = ranges_[range_];
     out.ahead = range.begin;
-    out.ahead_step = kLine;
-    range.begin += steps * kLine;
-    range.left -= steps * kLine;
-    if (range.left <= 0) ++range_;
+    out.ahead_step = std::min(kLine, ceil_div(size_, all_steps_));
+    range.begin += steps * out.ahead_step;
+    range.size -= steps * out.ahead_step;
+    if (range.size <= 0) ++range_;
   }
 
  private:
   static constexpr std::int64_t kLine = 16;
   struct Range {
     const float* begin;
-    std::int64_t left;
+    std::int64_t size;
   };
+  std::int64_t all_steps_, size_ = 0;
   Range ranges_[3];
   int count_ = 0, range_ = 0;
 };
 
 class GradientsPass {
  public:
-  // Whether one pass takes less time than a step at a time.
+  // Whether one pass takes less time than a step at a time: it saves memory traffic where there are many
+  // rows, as long as the nearest caches hold b and db. Where g is dc, that is read once instead of twice, no
+  // more: too little to gain where it has few columns.
   static bool is_best(const MatmulGradients& args) {
+    constexpr std::int64_t kLeastParts = 12;    // enough for a few threads to share evenly
+    constexpr std::int64_t kLeastColumns = 24;  // of dc
     const bool g_is_dc = args.activation == Activation::none && args.dbias == nullptr;
     const int results = (args.da != nullptr) + (args.db != nullptr) + !g_is_dc;
-    return results > 1 && args.k > 0 && args.n > 0 && part_limit(args) >= kLeastParts;
+    const std::int64_t weights = args.k * args.n;
+    if (g_is_dc && args.n < kLeastColumns) return false;
+    return results > 1 && weights > 0 && weights <= kMostWeights && part_limit(args) >= kLeastParts;
   }
 
   GradientsPass(const MatmulGradients& args, int threads, void* memory)
       : args_(args),
         kernels_(tile_kernels()),
-        parts_(args.m, ceil_div(args.m, part_limit(args)), kGradientChunk),
+        chunk_(gradient_chunk(args)),
+        parts_(args.m, ceil_div(args.m, part_limit(args)), chunk_),
         wide_(kernels_.wide_rows > 0 && args.k >= 8 * kernels_.lanes && args.n <= 128),
-        da_rows_(wide_ ? kernels_.wide_rows : kernels_.tall_rows),
+        da_rows_(choose_da_rows()),
         da_width_(kernels_.lanes * (wide_ ? 4 : 2)),
         da_panels_(ceil_div(args.k, da_width_)),
-        db_rows_(even_tile_rows()),
+        db_rows_(kernels_.even_rows(args.k)),
         db_width_(2 * kernels_.lanes),
         db_tiles_(ceil_div(args.k, db_rows_)),
         g_row_(round_up(args.n, kernels_.lanes)),
@@ -115,11 +130,10 @@ class GradientsPass {
   }
 
  private:
-  static constexpr std::int64_t kLine = 16;            // numbers of a cache line
-  static constexpr std::int64_t kMostParts = 64;       // enough for the threads to share evenly
-  static constexpr std::int64_t kLeastParts = 8;       // enough to be shared at all
-  static constexpr std::int64_t kLeastPart = 504;      // rows that are worth a result db of their own
-  static constexpr std::int64_t kPartsSize = 1 << 22;  // numbers of all results db
+  static constexpr std::int64_t kLine = 16;              // numbers of a cache line
+  static constexpr std::int64_t kMostWeights = 1 << 16;  // so that all parts' results db are 16 MiB at most
+  static constexpr std::int64_t kMostParts = 64;         // enough for many threads to share evenly
+  static constexpr std::int64_t kLeastPart = 252;        // rows that are worth a result db of their own
 
   // A chunk's gradient: rows of a stored matrix of `rows` rows, from `row` on.
   struct Gradient {
@@ -129,29 +143,26 @@ class GradientsPass {
 
   // A worker's own scratch memory.
   struct Own {
-    float* g;         // [kGradientChunk, g_row_], where there is an activation
+    float* g;         // [chunk_, g_row_], where there is an activation
     float* a;         // the chunk's rows of a, normalised or as slices of a tile's width
     float* panel;     // of g
     RowsView* tiles;  // [db_tiles_]: where each tile's slice of a lies
   };
 
   static std::int64_t part_limit(const MatmulGradients& args) {
-    const std::int64_t most = std::min(kMostParts, kPartsSize / std::max<std::int64_t>(1, args.k * args.n));
-    return std::clamp<std::int64_t>(args.m / kLeastPart, 1, std::max<std::int64_t>(1, most));
+    return std::clamp<std::int64_t>(args.m / kLeastPart, 1, kMostParts);
   }
 
-  // Tiles of nearly the same height instead of tall ones and a stump.
-  int even_tile_rows() const {
-    const std::int64_t tiles = ceil_div(args_.k, kernels_.tall_rows);
-    return TileKernels::padded_rows(static_cast<int>(ceil_div(args_.k, tiles)));
+  // Where a tile has but one vector, many rows take more time for their pointers, which outnumber the
+  // registers, than they save.
+  int choose_da_rows() const {
+    constexpr int kFewRows = 8;
+    if (wide_) return kernels_.wide_rows;
+    return args_.k <= kernels_.lanes ? std::min(kFewRows, kernels_.tall_rows) : kernels_.tall_rows;
   }
 
-  // Results that no cache will hold go past the caches where they fill whole vectors.
   bool choose_streamed() const {
-    constexpr std::int64_t kStreamedSize = 1 << 23;
-    const auto vector_bytes = static_cast<std::uintptr_t>(kernels_.lanes) * sizeof(float);
-    return args_.m * args_.k >= kStreamedSize && args_.k % kernels_.lanes == 0 &&
-           reinterpret_cast<std::uintptr_t>(args_.da) % vector_bytes == 0;
+    return goes_past_caches(static_cast<const float*>(args_.da), args_.m * args_.k, args_.k);
   }
 
   bool has_slope() const { return args_.activation != Activation::none; }
@@ -162,9 +173,9 @@ class GradientsPass {
     packed_b_ = scratch.take<float>(da ? da_panels_ * da_width_ * args_.n : 0);
     results_ = scratch.take<float>(db ? parts_.count * args_.k * args_.n : 0);
     sums_ = scratch.take<double>(args_.dbias != nullptr ? parts_.count * args_.n : 0);
-    own_size_[0] = has_slope() ? kGradientChunk * g_row_ : 0;
-    own_size_[1] = db ? kGradientChunk * std::max(a_row_, db_tiles_ * db_rows_) : 0;
-    own_size_[2] = db ? kGradientChunk * db_width_ : 0;
+    own_size_[0] = has_slope() ? chunk_ * g_row_ : 0;
+    own_size_[1] = db ? chunk_ * std::max(a_row_, db_tiles_ * db_rows_) : 0;
+    own_size_[2] = db ? chunk_ * db_width_ : 0;
     own_ = scratch.take<float>(threads * (own_size_[0] + own_size_[1] + own_size_[2]));
     views_ = scratch.take<RowsView>(db ? threads * db_tiles_ : 0);
     bytes_ = scratch.bytes();
@@ -189,10 +200,10 @@ class GradientsPass {
     const std::int64_t begin = parts_.begin(part), end = parts_.end(part);
     double* sums = args_.dbias == nullptr ? nullptr : sums_ + part * args_.n;
     if (sums != nullptr) std::fill_n(sums, args_.n, 0.0);
-    for (std::int64_t row = begin; row < end; row += kGradientChunk) {
-      const std::int64_t rows = std::min(kGradientChunk, end - row);
+    for (std::int64_t row = begin; row < end; row += chunk_) {
+      const std::int64_t rows = std::min(chunk_, end - row);
       if (has_slope() || sums != nullptr) gradient_rows(rows_of(args_, row, rows, own.g, g_row_, sums));
-      const Gradient g = has_slope() ? Gradient{own.g, kGradientChunk, g_row_, 0}
+      const Gradient g = has_slope() ? Gradient{own.g, chunk_, g_row_, 0}
                                      : Gradient{at_offset(args_.dc, 0), args_.m, args_.n, row};
       NextChunk next = after(row + rows);
       if (args_.da != nullptr) multiply_da(g, row, rows, next);
@@ -204,8 +215,10 @@ class GradientsPass {
   }
 
   NextChunk after(std::int64_t row) const {
-    NextChunk next;
-    const std::int64_t rows = std::min(kGradientChunk, args_.m - row);
+    const std::int64_t da_steps = ceil_div(chunk_, da_rows_) * da_panels_ * args_.n;
+    const std::int64_t db_steps = db_tiles_ * ceil_div(args_.n, db_width_) * chunk_;
+    NextChunk next((args_.da != nullptr ? da_steps : 0) + (args_.db != nullptr ? db_steps : 0));
+    const std::int64_t rows = std::min(chunk_, args_.m - row);
     if (rows <= 0) return next;
     next.add(at_offset(args_.dc, row * args_.n), rows * args_.n);
     next.add(at_offset(args_.c, row * args_.n), rows * args_.n);
@@ -249,8 +262,9 @@ class GradientsPass {
       const int width = vectors(out.columns) * kernels_.lanes;
       const RowsView panel = slice_rows(kernels_, g.matrix, g.rows, g.stride, g.row, rows, column,
                                         out.columns, width, copy, own.panel);
-      for (std::int64_t tile = 0; tile < db_tiles_; ++tile)
+      for (std::int64_t tile = 0; tile < db_tiles_; ++tile) {
         multiply_tile(own.tiles[tile], tile, panel, rows, next, out);
+      }
     }
   }
 
@@ -266,14 +280,15 @@ class GradientsPass {
                                                            out);
   }
 
-  // Where each tile's columns of a lie: in a normalised copy, in packed copies where many panels read them,
-  // or in place.
+  // Where each tile's columns of a lie: in a normalised copy, in packed copies where many panels read pieces
+  // of long rows, or in place.
   void slice_a(std::int64_t row, std::int64_t rows, const Own& own) const {
     if (has_prologue_) {
       RowPrologue(args_.prologue, args_.k)
           .run(at_offset(args_.a, row * args_.k), rows, 0, args_.k, own.a, a_row_);
     }
-    const bool copy = args_.n > 2 * db_width_;
+    constexpr std::int64_t kLongRow = 64;
+    const bool copy = args_.n > 2 * db_width_ && args_.k > kLongRow;
     for (std::int64_t tile = 0; tile < db_tiles_; ++tile) {
       const std::int64_t column = tile * db_rows_;
       if (has_prologue_) {
@@ -281,7 +296,7 @@ class GradientsPass {
       } else {
         const int real = static_cast<int>(std::min<std::int64_t>(db_rows_, args_.k - column));
         own.tiles[tile] = slice_rows(kernels_, at_offset(args_.a, 0), args_.m, args_.k, row, rows, column,
-                                     real, db_rows_, copy, own.a + column * kGradientChunk);
+                                     real, db_rows_, copy, own.a + column * chunk_);
       }
     }
   }
@@ -300,6 +315,7 @@ class GradientsPass {
 
   const MatmulGradients& args_;
   const TileKernels& kernels_;
+  const std::int64_t chunk_;  // rows
   const Blocks parts_;
   const bool wide_;
   const int da_rows_, da_width_;

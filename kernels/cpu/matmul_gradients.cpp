@@ -33,7 +33,7 @@ struct StepScratch {
 
 Blocks parts_of_steps(const MatmulGradients& args) {
   constexpr std::int64_t kMostParts = 64;
-  return {args.m, ceil_div(args.m, kMostParts), kGradientChunk};
+  return {args.m, ceil_div(args.m, kMostParts), gradient_chunk(args)};
 }
 
 Matmul product_for_da(const MatmulGradients& args, const void* g) {
@@ -76,10 +76,8 @@ void gradient_of_sums(const MatmulGradients& args, const Blocks& parts, const St
   pool.run(parts.count, [&](std::int64_t part, int) {
     double* sums = args.dbias == nullptr ? nullptr : scratch.sums + part * args.n;
     if (sums != nullptr) std::fill_n(sums, args.n, 0.0);
-    for (std::int64_t row = parts.begin(part); row < parts.end(part); row += kGradientChunk) {
-      const std::int64_t rows = std::min(kGradientChunk, parts.end(part) - row);
-      gradient_rows(rows_of(args, row, rows, at_offset(scratch.g, row * args.n), args.n, sums));
-    }
+    const std::int64_t row = parts.begin(part), rows = parts.end(part) - row;
+    gradient_rows(rows_of(args, row, rows, at_offset(scratch.g, row * args.n), args.n, sums));
   });
   if (args.dbias != nullptr) add_sums(scratch.sums, parts.count, args.n, static_cast<float*>(args.dbias));
 }
