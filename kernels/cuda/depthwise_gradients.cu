@@ -16,7 +16,7 @@
 #include <algorithm>
 
 #include "kernels/args/conv.h"
-#include "kernels/cuda/device/activation.cuh"
+#include "kernels/cuda/device/activation_gradient.cuh"
 #include "kernels/cuda/device/add_gradient_parts.cuh"
 #include "kernels/cuda/device/copy_async.cuh"
 #include "kernels/cuda/device/launch.cuh"
@@ -260,18 +260,10 @@ class DepthwiseTiles {
       for (int i = 0; i < kAtOnce; ++i) {
         const int at = pixel + i * step;
         if (at >= pixels) continue;
-        store_pack(g(), at * kMostPacks + pack, pass_.y == nullptr ? dy[i] : through_activation(dy[i], y[i]));
+        store_pack(g(), at * kMostPacks + pack,
+                   pass_.y == nullptr ? dy[i] : through_activation(pass_.activation, dy[i], y[i]));
       }
     }
-  }
-
-  __device__ Pack<T> through_activation(const Pack<T>& dy, const Pack<T>& y) const {
-    Pack<T> result;
-    for (int lane = 0; lane < kLanes; ++lane) {
-      const float slope = slope_from_output(pass_.activation, widen(y.lane[lane]));
-      result.lane[lane] = narrow<T>(through(slope, widen(dy.lane[lane])));
-    }
-    return result;
   }
 
   // The thread's two channels of a pixel in shared memory.

@@ -10,7 +10,7 @@
 #include <algorithm>
 
 #include "kernels/args/matmul.h"
-#include "kernels/cuda/device/activation.cuh"
+#include "kernels/cuda/device/activation_gradient.cuh"
 #include "kernels/cuda/device/add_gradient_parts.cuh"
 #include "kernels/cuda/device/tensor_tile.cuh"
 #include "kernels/cuda/device/types.cuh"
@@ -154,20 +154,11 @@ class RowTiles {
       }
 #pragma unroll
       for (int i = 0; i < kAtOnce; ++i) {
-        if (pass_.c != nullptr) dc[i] = through_activation(dc[i], c[i]);
+        if (pass_.c != nullptr) dc[i] = through_activation(pass_.activation, dc[i], c[i]);
         for (int j = 0; j < kLanes; ++j) dbias_[j] += widen(dc[i].lane[j]);
         store_pack(g() + G::place(first + i * kRowsAtOnce, g_chunk()), 0, dc[i]);
       }
     }
-  }
-
-  __device__ Pack<T> through_activation(const Pack<T>& dc, const Pack<T>& c) const {
-    Pack<T> result;
-    for (int i = 0; i < kLanes; ++i) {
-      const float slope = slope_from_output(pass_.activation, widen(c.lane[i]));
-      result.lane[i] = narrow<T>(through(slope, widen(dc.lane[i])));
-    }
-    return result;
   }
 
   // 16 rows and columns of da by each warp.
