@@ -157,7 +157,7 @@ TEST(CpuMatmulGradients, AgreeWithEveryActivationAndAnyResult) {
       for (int wanted = 1; wanted < 8; ++wanted) {
         for (const bool prologue : kBoth) {
           expect_agreement(
-              {m, 20, 18, activation, prologue, (wanted & 1) != 0, (wanted & 2) != 0, (wanted & 4) != 0});
+              {m, 20, 26, activation, prologue, (wanted & 1) != 0, (wanted & 2) != 0, (wanted & 4) != 0});
         }
       }
     }
