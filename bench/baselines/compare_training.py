@@ -131,7 +131,7 @@ def main():
             f"{about['keras']} on TensorFlow {about['tensorflow']}; {drawn}.\nRatio: Pila's rate over the peer's "
             f"(medians, 95% interval); above 1 Pila is faster.\n\n{table(results, options)}\n")
     options.results.mkdir(parents=True, exist_ok=True)
-    stem = results_stem() + "_training"
+    stem = results_stem() + "-training"
     (options.results / f"{stem}.json").write_text(json.dumps(dict(about, results=results), indent=1) + "\n")
     (options.results / f"{stem}.md").write_text(text)
     print(text)
