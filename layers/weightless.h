@@ -49,7 +49,7 @@ class ZeroPadding2D : public UnaryLayer {
   Borders borders_;
 };
 
-// The sum of two tensors of one shape. It is done by the convolution before it. Keras: Add.
+// The sum of two tensors of one shape, which the block that has it makes. Keras: Add.
 class Add : public Layer {
  public:
   explicit Add(std::string name);
