@@ -20,8 +20,8 @@ class InputLayer : public UnaryLayer {
   DType type_;
 };
 
-// An activation as a layer of its own. Behind batch normalisation it is done by that layer's pass, which is
-// given kind(). Keras: ReLU (with max_value 6 for relu6), Activation.
+// An activation as a layer of its own. Behind a convolution and batch normalisation it is done with these,
+// which are given kind(). Keras: ReLU (with max_value 6 for relu6), Activation.
 class ActivationLayer : public UnaryLayer {
  public:
   ActivationLayer(std::string name, Activation kind);

@@ -1,4 +1,4 @@
-// Several operations as one, for inference: nothing here has a gradient.
+// Several operations as one, for inference and for what does not learn: nothing here has a gradient.
 #include <algorithm>
 
 #include "engine/ops/support.h"

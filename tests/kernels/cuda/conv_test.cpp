@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/kernels/cuda/conv_image.h"
 #include "tests/kernels/cuda/run_on_device.h"
 #include "tests/support/random_data.h"
 
@@ -23,33 +24,6 @@ std::vector<float> random_numbers(std::int64_t count, std::uint64_t seed) {
 double tolerance(DType type, std::int64_t products) {
   return 4e-7 * (2 + std::sqrt(static_cast<double>(products))) + (type == DType::f32 ? 0 : half_unit(type));
 }
-
-struct Image {
-  std::int64_t batch, in_h, in_w, in_c, out_c;
-  int kernel = 3, stride = 1, pad = 1, groups = 1, dilation = 1;
-
-  // As many windows as fit, with `pad` zeros on each side.
-  ConvShape shape() const {
-    ConvShape shape;
-    shape.batch = batch;
-    shape.in_h = in_h;
-    shape.in_w = in_w;
-    shape.in_c = in_c;
-    const int reach = dilation * (kernel - 1) + 1;
-    shape.out_h = (in_h + 2 * pad - reach) / stride + 1;
-    shape.out_w = (in_w + 2 * pad - reach) / stride + 1;
-    shape.out_c = out_c;
-    shape.groups = groups;
-    shape.window = {kernel, kernel, stride, stride, dilation, dilation, pad, pad};
-    return shape;
-  }
-  std::string name() const {
-    std::string text = std::to_string(batch);
-    for (const auto size : {in_h, in_w, in_c, out_c}) text += " x " + std::to_string(size);
-    for (const int of : {kernel, stride, pad, groups, dilation}) text += ", " + std::to_string(of);
-    return text;
-  }
-};
 
 struct Ending {
   bool bias = false, residual = false;

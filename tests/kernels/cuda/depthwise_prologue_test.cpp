@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/args/conv.h"
+#include "tests/kernels/cuda/conv_image.h"
 #include "tests/kernels/cuda/typed_prologue.h"
 
 namespace pila::test::depthwise_prologue_test {
@@ -20,31 +21,6 @@ constexpr Activation kActivations[] = {Activation::none, Activation::relu6, Acti
 std::vector<float> random_numbers(std::int64_t count, std::uint64_t seed) {
   return uniform_data<float>(static_cast<std::size_t>(count), seed);
 }
-
-struct Image {
-  std::int64_t batch, in_h, in_w, in_c, out_c;
-  int kernel = 3, stride = 1, pad = 1, dilation = 1;
-
-  ConvShape shape() const {
-    ConvShape shape;
-    shape.batch = batch;
-    shape.in_h = in_h;
-    shape.in_w = in_w;
-    shape.in_c = in_c;
-    const int reach = dilation * (kernel - 1) + 1;
-    shape.out_h = (in_h + 2 * pad - reach) / stride + 1;
-    shape.out_w = (in_w + 2 * pad - reach) / stride + 1;
-    shape.out_c = out_c;
-    shape.window = {kernel, kernel, stride, stride, dilation, dilation, pad, pad};
-    return shape;
-  }
-  std::string name() const {
-    std::string text = std::to_string(batch);
-    for (const auto size : {in_h, in_w, in_c, out_c}) text += " x " + std::to_string(size);
-    for (const int of : {kernel, stride, pad, dilation}) text += ", " + std::to_string(of);
-    return text;
-  }
-};
 
 // Twice that of sums of numbers as they are stored: what is summed was computed, too, in float32.
 double tolerance(DType type, std::int64_t products) {
@@ -135,9 +111,9 @@ TEST(CudaDepthwisePrologue, ReadsAnyWindow) {
   for (const DType type : kTypes) {
     for (const Activation activation : kActivations) {
       expect_both("depthwise", {2, 7, 9, 16, 16, 5, 2, 2}, type, activation);
-      expect_both("depthwise", {1, 7, 9, 5, 5, 3, 1, 1}, type, activation);     // no pack of channels
-      expect_both("depthwise", {1, 7, 9, 8, 24, 3, 1, 1}, type, activation);    // three of y for each of x
-      expect_both("depthwise", {1, 9, 9, 8, 8, 3, 1, 2, 2}, type, activation);  // dilated
+      expect_both("depthwise", {1, 7, 9, 5, 5, 3, 1, 1}, type, activation);        // no pack of channels
+      expect_both("depthwise", {1, 7, 9, 8, 24, 3, 1, 1}, type, activation);       // three of y for each of x
+      expect_both("depthwise", {1, 9, 9, 8, 8, 3, 1, 2, 1, 2}, type, activation);  // dilated
     }
     expect_both("depthwise", {1, 40, 41, 5, 5, 3, 1, 1}, type, Activation::relu6);  // several parts of pixels
   }

@@ -9,6 +9,7 @@
 
 #include "kernels/args/matmul.h"
 #include "kernels/args/norm.h"
+#include "tests/kernels/cuda/matrices.h"
 #include "tests/kernels/cuda/typed_prologue.h"
 
 namespace pila::test::matmul_prologue_test {
@@ -40,19 +41,6 @@ struct Factors {
 // What tensor cores multiply, and what they do not.
 constexpr Factors kFactors[] = {{DType::f16}, {DType::bf16}, {DType::f32, Precision::tf32}};
 constexpr Factors kPlain[] = {{DType::f32}, {DType::f16}, {DType::bf16}};
-
-// Rows come again after so many, which is no multiple of any tile: the reference multiplies them once.
-constexpr std::int64_t kDistinctRows = 331;
-
-std::vector<float> repeat(const std::vector<float>& rows, std::int64_t size) {
-  std::vector<float> result(static_cast<std::size_t>(size));
-  for (std::size_t i = 0; i < result.size(); ++i) result[i] = rows[i % rows.size()];
-  return result;
-}
-
-std::vector<float> random_matrix(std::int64_t rows, std::int64_t columns, std::uint64_t seed) {
-  return uniform_data<float>(static_cast<std::size_t>(rows * columns), seed);
-}
 
 // As of products whose factors are read as they are.
 double tolerance(DType type, std::int64_t k) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/kernels/cuda/matrices.h"
 #include "tests/kernels/cuda/run_on_device.h"
 #include "tests/support/random_data.h"
 
@@ -32,19 +33,6 @@ struct Case {
            std::to_string(static_cast<int>(rounding));
   }
 };
-
-// Rows come again after so many, which is no multiple of any tile: the reference multiplies them once.
-constexpr std::int64_t kDistinctRows = 331;
-
-std::vector<float> repeat(const std::vector<float>& rows, std::int64_t size) {
-  std::vector<float> result(static_cast<std::size_t>(size));
-  for (std::size_t i = 0; i < result.size(); ++i) result[i] = rows[i % rows.size()];
-  return result;
-}
-
-std::vector<float> random_matrix(std::int64_t rows, std::int64_t columns, std::uint64_t seed) {
-  return uniform_data<float>(static_cast<std::size_t>(rows * columns), seed);
-}
 
 // A float32 sum of k products of random signs is off by about sqrt(k) roundings of its own size, twice that
 // where a GPU's tensor cores cut off instead of rounding; what is stored is rounded once more.
